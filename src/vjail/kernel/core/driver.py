@@ -1,0 +1,169 @@
+"""What the core asks of the machine beneath: make, move and set what its rules have already allowed.
+
+An interface is named to a driver by its `IfNet`, whose `ident` never changes and is never used twice; a vnet by a
+number (0 is the host's own). A driver raises KernelError where the machine refuses; the core then changes nothing.
+What FreeBSD does and the machine beneath cannot is the driver's to imitate; what FreeBSD forbids never reaches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Protocol
+
+from vjail.kernel.observed import Address, BridgeAddress, Neighbour, Route
+from vjail.kernel.operations import RouteSpec
+
+if TYPE_CHECKING:
+    from vjail.kernel.core.ifnet import IfNet
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the machine beneath knows of an interface now; another program may have changed it."""
+
+    up: bool
+    mtu: int
+    lladdr: bytes | None
+    addresses: tuple[Address, ...]
+
+
+class NetworkDriver(Protocol):
+    """Carries out what the network's rules decided."""
+
+    def create(self, interfaces: Sequence[IfNet]) -> None:
+        """Make an interface, or both halves of an epair, in `interfaces[0].vnet`, down, with their lladdr and mtu."""
+        ...
+
+    def destroy(self, interfaces: Sequence[IfNet]) -> None:
+        """Remove an interface, or both halves of an epair, wherever they are."""
+        ...
+
+    def rename(self, ifnet: IfNet, name: str) -> None:
+        """Give it another name; `ifnet.name` is still the old one."""
+        ...
+
+    def set_up(self, ifnet: IfNet, up: bool) -> None:
+        """Set or clear UP."""
+        ...
+
+    def set_mtu(self, ifnet: IfNet, mtu: int) -> None:
+        """Set the MTU, bytes."""
+        ...
+
+    def set_lladdr(self, ifnet: IfNet, lladdr: bytes) -> None:
+        """Set the link-layer address."""
+        ...
+
+    def set_arp(self, ifnet: IfNet, arp: bool) -> None:
+        """Whether it answers and asks ARP (clear of NOARP)."""
+        ...
+
+    def set_promiscuous(self, ifnet: IfNet, promiscuous: bool) -> None:
+        """Whether a user asked for promiscuous mode (PPROMISC)."""
+        ...
+
+    def set_description(self, ifnet: IfNet, text: str) -> None:
+        """Note the description, empty for none."""
+        ...
+
+    def set_inet6(self, ifnet: IfNet, enabled: bool) -> None:
+        """Whether IPv6 runs on it at all (clear of IFDISABLED); off, its IPv6 addresses stay but are not used."""
+        ...
+
+    def move(self, ifnet: IfNet, vnet: int, name: str) -> None:
+        """Move it from `ifnet.vnet` to `vnet`, down and without addresses, under `name`."""
+        ...
+
+    def add_address(self, ifnet: IfNet, address: Address) -> None:
+        """Add an address, or replace the same one."""
+        ...
+
+    def remove_address(self, ifnet: IfNet, address: Address) -> None:
+        """Remove an address."""
+        ...
+
+    def seen(self, vnet: int) -> Mapping[int, Seen]:
+        """What there is in a vnet, by `ident`."""
+        ...
+
+    def attach(self, bridge: IfNet, member: IfNet) -> None:
+        """Let the bridge have the member's frames; called only while the bridge is up."""
+        ...
+
+    def detach(self, bridge: IfNet, member: IfNet) -> None:
+        """The opposite of attach."""
+        ...
+
+    def configure_member(self, bridge: IfNet, member: IfNet) -> None:
+        """Put the member's flags and numbers (`bridge.bridge.members[member.ident]`) into effect while attached."""
+        ...
+
+    def configure_bridge(self, bridge: IfNet) -> None:
+        """Put the bridge's own numbers into effect."""
+        ...
+
+    def bridge_addresses(self, bridge: IfNet) -> Sequence[tuple[bytes, int, int, bool]]:
+        """The forwarding table: lladdr, the member's ident, seconds left, static."""
+        ...
+
+    def bridge_flush(self, bridge: IfNet, everything: bool) -> None:
+        """Forget learnt addresses, or all."""
+        ...
+
+    def bridge_static(self, bridge: IfNet, member: IfNet, lladdr: bytes) -> None:
+        """Add a static address."""
+        ...
+
+    def bridge_forget(self, bridge: IfNet, lladdr: bytes) -> bool:
+        """Delete an address; False where there is none."""
+        ...
+
+    def bind_vlan(self, vlan: IfNet, parent: IfNet) -> None:
+        """Tag what `vlan` sends with `vlan.vlan` (tag, proto, pcp) and give it what arrives on `parent` so tagged."""
+        ...
+
+    def unbind_vlan(self, vlan: IfNet) -> None:
+        """The opposite of bind_vlan."""
+        ...
+
+    def routes(self, vnet: int) -> Sequence[Route]:
+        """The table, own addresses' host routes included, with FreeBSD's flags and indexes."""
+        ...
+
+    def add_route(self, vnet: int, route: RouteSpec) -> None:
+        """Add a route the rules allow."""
+        ...
+
+    def delete_route(self, vnet: int, route: Route) -> None:
+        """Delete one of `routes(vnet)`."""
+        ...
+
+    def neighbours(self, vnet: int) -> Sequence[Neighbour]:
+        """The ARP and ND entries, own addresses not included."""
+        ...
+
+    def add_neighbour(self, vnet: int, ifnet: IfNet, address: IPv4Address | IPv6Address, lladdr: bytes) -> None:
+        """Add a permanent entry."""
+        ...
+
+    def delete_neighbour(self, vnet: int, ifnet: IfNet, address: IPv4Address | IPv6Address) -> None:
+        """Delete an entry."""
+        ...
+
+    def get_forwarding(self, vnet: int, family: int) -> bool:
+        """Whether the vnet forwards packets of family 4 or 6."""
+        ...
+
+    def set_forwarding(self, vnet: int, family: int, on: bool) -> None:
+        """Forward packets of family 4 or 6, or not."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, for addresses that are tentative a while and entries that expire."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that only goes forward."""
+        ...

@@ -1,0 +1,170 @@
+"""One host's kernel, put together from its parts, and `View`: that kernel as a process in one jail sees it.
+
+A part (network.py, prison.py, mounts.py, devfs.py, …) owns one area: it names the operations it carries out and is
+handed each together with its `Caller`. Nothing here knows what an operation does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.observed import BridgeAddress, Interface, Jail, Mounted, Neighbour, Route
+from vjail.kernel.operations import Operation
+from vjail.release import Release
+
+if TYPE_CHECKING:
+    from vjail.kernel.core.devfs import Devfs
+    from vjail.kernel.core.modules import Modules
+    from vjail.kernel.core.mounts import Mounts
+    from vjail.kernel.core.network import Network
+    from vjail.kernel.core.prison import Prisons
+    from vjail.kernel.core.sysctl import Sysctls
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the jail of the process (0: the host) and the vnet that jail's network is (0: the host's)."""
+
+    jid: int
+    vnet: int
+
+
+Handler = Callable[[Caller, Any], object]
+"""Carries out one operation for a caller; raises KernelError, having changed nothing."""
+
+
+class Part(Protocol):
+    """An area of the kernel."""
+
+    def handlers(self) -> Mapping[type[Operation[Any]], Handler]:
+        """Which operations it carries out, and how."""
+        ...
+
+
+class Host:
+    """The parts of one host's kernel."""
+
+    def __init__(
+        self,
+        release: Release,
+        *,
+        network: Network,
+        prisons: Prisons,
+        mounts: Mounts,
+        devfs: Devfs,
+        sysctls: Sysctls,
+        modules: Modules,
+    ) -> None:
+        self.release = release
+        self.network = network
+        self.prisons = prisons
+        self.mounts = mounts
+        self.devfs = devfs
+        self.sysctls = sysctls
+        self.modules = modules
+        parts: tuple[Part, ...] = (network, prisons, mounts, devfs, sysctls, modules)
+        self._handlers: dict[type[Operation[Any]], Handler] = {}
+        for part in parts:
+            self._handlers.update(part.handlers())
+
+    def view(self, jid: int = 0) -> View:
+        """The kernel as a process of jail `jid` sees it. Raises KernelError(ENOENT) where there is no such jail."""
+        return View(self, Caller(jid, self.prisons.vnet_of(jid)))
+
+    def apply(self, caller: Caller, operation: Operation[R]) -> R:
+        """Carry out one operation for a caller."""
+        handler = self._handlers.get(type(operation))
+        if handler is None:
+            raise KernelError(Errno.ENOSYS)
+        return cast(R, handler(caller, operation))
+
+
+class View:
+    """A `System`: one host's kernel seen from one jail."""
+
+    __slots__ = ("_caller", "_host")
+
+    def __init__(self, host: Host, caller: Caller) -> None:
+        self._host = host
+        self._caller = caller
+
+    @property
+    def release(self) -> Release:
+        """The FreeBSD release whose rules hold."""
+        return self._host.release
+
+    @property
+    def jid(self) -> int:
+        """The jail of the process; 0 is the host."""
+        return self._caller.jid
+
+    def apply(self, operation: Operation[R]) -> R:
+        """Carry out one operation. Raises KernelError; nothing has changed then."""
+        return self._host.apply(self._caller, operation)
+
+    def inside(self, jid: int) -> View:
+        """The same kernel seen from jail `jid`. Raises KernelError(ENOENT) where it is no descendant of this one."""
+        if jid != self.jid and not self._host.prisons.is_descendant(jid, self.jid):
+            raise KernelError(Errno.ENOENT)
+        return self._host.view(jid)
+
+    def interfaces(self) -> Sequence[Interface]:
+        """All interfaces of the vnet in the order `ifconfig -l` shows them."""
+        return self._host.network.interfaces(self._caller)
+
+    def interface(self, name: str) -> Interface | None:
+        """One interface, None where there is none of that name."""
+        return self._host.network.interface(self._caller, name)
+
+    def group(self, name: str) -> Sequence[str]:
+        """The names of a group's members in the kernel's order."""
+        return self._host.network.group(self._caller, name)
+
+    def cloners(self) -> Sequence[str]:
+        """The names of the cloners."""
+        return self._host.network.cloners(self._caller)
+
+    def bridge_addresses(self, bridge: str) -> Sequence[BridgeAddress]:
+        """A bridge's forwarding table. Raises KernelError(EINVAL) where it is no bridge."""
+        return self._host.network.bridge_addresses(self._caller, bridge)
+
+    def routes(self) -> Sequence[Route]:
+        """The vnet's table 0, both families."""
+        return self._host.network.routes(self._caller)
+
+    def neighbours(self) -> Sequence[Neighbour]:
+        """The ARP and ND tables, own addresses included."""
+        return self._host.network.neighbours(self._caller)
+
+    def jails(self, *, dying: bool = False) -> Sequence[Jail]:
+        """The jails below this one by ascending jid."""
+        return self._host.prisons.jails(self._caller, dying=dying)
+
+    def mounts(self) -> Sequence[Mounted]:
+        """The mounted file systems this jail may see."""
+        return self._host.mounts.mounts(self._caller)
+
+    def devfs_rulesets(self) -> Sequence[int]:
+        """The numbers of the devfs rulesets."""
+        return self._host.devfs.rulesets(self._caller)
+
+    def devfs_rules(self, ruleset: int) -> Sequence[tuple[int, str]]:
+        """The rules of a set."""
+        return self._host.devfs.rules(self._caller, ruleset)
+
+    def devfs_ruleset_of(self, mount: str) -> int:
+        """The ruleset that the devfs mounted at `mount` uses."""
+        return self._host.devfs.ruleset_of(self._caller, mount)
+
+    def sysctl(self, name: str) -> Sequence[tuple[str, str]]:
+        """Name and value of the sysctl `name` or of all below it."""
+        return self._host.sysctls.values(self._caller, name)
+
+    def modules(self) -> Sequence[str]:
+        """The kernel modules loaded after the kernel."""
+        return self._host.modules.loaded(self._caller)

@@ -1,0 +1,93 @@
+"""What a kernel offers to a process: `System`, seen from inside one jail (or the host, jid 0) and that jail's vnet.
+
+Commands, the jail's life and the checks are handed a System and never ask which kernel is behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from vjail.kernel.observed import BridgeAddress, Interface, Jail, Mounted, Neighbour, Route
+from vjail.kernel.operations import Operation
+from vjail.release import Release
+
+R = TypeVar("R")
+
+
+class System(Protocol):
+    """One host's kernel as a process of jail `jid` sees it."""
+
+    @property
+    def release(self) -> Release:
+        """The FreeBSD release whose rules hold."""
+        ...
+
+    @property
+    def jid(self) -> int:
+        """The jail of the process; 0 is the host."""
+        ...
+
+    def apply(self, operation: Operation[R]) -> R:
+        """Carry out one operation. Raises KernelError; nothing has changed then."""
+        ...
+
+    def inside(self, jid: int) -> System:
+        """The same kernel seen from jail `jid`, a descendant of this one. Raises KernelError(ENOENT)."""
+        ...
+
+    def interfaces(self) -> Sequence[Interface]:
+        """All interfaces of the vnet in the order `ifconfig -l` shows them."""
+        ...
+
+    def interface(self, name: str) -> Interface | None:
+        """One interface, None where there is none of that name."""
+        ...
+
+    def group(self, name: str) -> Sequence[str]:
+        """The names of a group's members in the kernel's order; empty where there is no such group."""
+        ...
+
+    def cloners(self) -> Sequence[str]:
+        """The names of the cloners in the order `ifconfig -C` shows them."""
+        ...
+
+    def bridge_addresses(self, bridge: str) -> Sequence[BridgeAddress]:
+        """A bridge's forwarding table. Raises KernelError(EINVAL) where it is no bridge."""
+        ...
+
+    def routes(self) -> Sequence[Route]:
+        """The vnet's table 0, both families, in the order netstat(1) shows it."""
+        ...
+
+    def neighbours(self) -> Sequence[Neighbour]:
+        """The ARP and ND tables, own addresses included."""
+        ...
+
+    def jails(self, *, dying: bool = False) -> Sequence[Jail]:
+        """The jails below this one by ascending jid, with `dying` also those on their way out."""
+        ...
+
+    def mounts(self) -> Sequence[Mounted]:
+        """The mounted file systems this jail may see, in the order in which they were mounted."""
+        ...
+
+    def devfs_rulesets(self) -> Sequence[int]:
+        """The numbers of the devfs rulesets, ascending. Raises KernelError(EPERM) inside a jail."""
+        ...
+
+    def devfs_rules(self, ruleset: int) -> Sequence[tuple[int, str]]:
+        """The rules of a set: number and text as `devfs rule show` prints it. Raises KernelError(EPERM) in a jail."""
+        ...
+
+    def devfs_ruleset_of(self, mount: str) -> int:
+        """The ruleset that the devfs mounted at `mount` uses. Raises KernelError(EINVAL)."""
+        ...
+
+    def sysctl(self, name: str) -> Sequence[tuple[str, str]]:
+        """Name and value of the sysctl `name` or of all below it. Raises KernelError(ENOENT)."""
+        ...
+
+    def modules(self) -> Sequence[str]:
+        """The kernel modules loaded after the kernel, in the order kldstat(8) shows them."""
+        ...
