@@ -172,7 +172,7 @@ class Echo(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EchoPacket:
-    """One ICMP message received. `message` begins at the ICMP header; `when` is its arrival on time.monotonic()'s clock."""
+    """One ICMP message received: `message` from the ICMP header on, `when` as time.monotonic() tells it."""
 
     source: IPv4Address | IPv6Address
     zone: str | None

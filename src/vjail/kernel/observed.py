@@ -87,7 +87,7 @@ class MemberFlag(enum.IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Inet:
-    """An IPv4 address of an interface. `netmask` need not be contiguous; `destination` is the peer of a point-to-point link."""
+    """An IPv4 address of an interface: any `netmask`, `destination` the peer of a point-to-point link."""
 
     address: IPv4Address
     netmask: IPv4Address
@@ -136,7 +136,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """The state of a bridge(4). `members` newest first; times in seconds; `root_id` and `bridge_id` are zero without STP."""
+    """The state of a bridge(4): `members` newest first, times in seconds, the two ids zero without STP."""
 
     members: tuple[Member, ...] = ()
     priority: int = 32768
@@ -288,7 +288,7 @@ class Jail:
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A mounted file system: `source` on `target`, with FreeBSD's option words (`read-only`, `noatime`, …) in `options`."""
+    """A mounted file system: `source` on `target`; `options` in mount(8)'s words (`read-only`, `noatime`, …)."""
 
     fstype: str
     source: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Protocol
 
-from vjail.kernel.observed import Address, BridgeAddress, Neighbour, Route
+from vjail.kernel.observed import Address, Neighbour, Route
 from vjail.kernel.operations import RouteSpec
 
 if TYPE_CHECKING:

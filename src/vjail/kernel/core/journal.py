@@ -1,4 +1,4 @@
-"""Where the core writes down what it knows, so that another process can take over: a table of records by kind and key."""
+"""Where the core writes down what it knows, so that another process can take over: records by kind and key."""
 
 from __future__ import annotations
 
