@@ -1,0 +1,14 @@
+#!/bin/sh
+# Builds the native programs for the machines whose compilers are here, into the package. Maintainers only: what it
+# makes is committed, since the machines vjail is installed on need not have a compiler.
+set -eu
+cd "$(dirname "$0")"
+out=${1:-../src/vjail/kernel/linux/native}
+mkdir -p "$out"
+for machine in x86_64 aarch64; do
+    cc=${machine}-linux-gnu-gcc
+    command -v "$cc" >/dev/null || { echo "no $cc: $machine not built" >&2; continue; }
+    "$cc" -std=gnu11 -Os -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
+        -fno-pic -fno-builtin -static -nostdlib -nostartfiles -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,noseparate-code -s \
+        -o "$out/agent-$machine" agent.c
+done

@@ -1,0 +1,70 @@
+"""Which function answers at which path of FreeBSD's base system.
+
+A lab host and every base made from it have vjail's native client at these paths; whoever runs one of them is answered by
+the function named here. Functions are named, not imported: a command is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import MappingProxyType
+
+from vjail.command.base import Command
+
+_RC_SCRIPTS = (
+    "bridge", "cron", "defaultroute", "devfs", "hostid", "hostid_save", "hostname", "jail", "netif", "pf", "routing",
+    "syslogd",
+)  # fmt: skip
+
+PATHS = MappingProxyType(
+    {
+        "/bin/hostname": "hostname:hostname",
+        "/bin/kenv": "kenv:kenv",
+        "/bin/ps": "ps:ps",
+        "/sbin/devfs": "devfs:devfs",
+        "/sbin/ifconfig": "ifconfig:ifconfig",
+        "/sbin/kldload": "kld:kldload",
+        "/sbin/kldstat": "kld:kldstat",
+        "/sbin/kldunload": "kld:kldunload",
+        "/sbin/mount": "mount:mount",
+        "/sbin/mount_devfs": "mount:mount",
+        "/sbin/mount_fdescfs": "mount:mount",
+        "/sbin/mount_nullfs": "mount:mount",
+        "/sbin/mount_procfs": "mount:mount",
+        "/sbin/mount_tmpfs": "mount:mount",
+        "/sbin/ping": "ping:ping",
+        "/sbin/ping6": "ping:ping6",
+        "/sbin/route": "route:route",
+        "/sbin/sysctl": "sysctl:sysctl",
+        "/sbin/umount": "umount:umount",
+        "/usr/bin/netstat": "netstat:netstat",
+        "/usr/bin/uname": "uname:uname",
+        "/usr/sbin/arp": "arp:arp",
+        "/usr/sbin/jail": "jail:jail",
+        "/usr/sbin/jexec": "jexec:jexec",
+        "/usr/sbin/jls": "jls:jls",
+        "/usr/sbin/ndp": "ndp:ndp",
+        "/usr/sbin/service": "service:service",
+        "/usr/sbin/sysrc": "sysrc:sysrc",
+        "/libexec/rc": "rc:rc",
+        "/libexec/rc.shutdown": "rc:rc_shutdown",
+        **{f"/etc/rc.d/{script}": "rc:script" for script in _RC_SCRIPTS},
+    }
+)
+"""The path of each command, and the module below vjail.command and the function that answer there."""
+
+
+def by_name(name: str) -> str | None:
+    """The path of the command called `name`, as PATH=/sbin:/bin:/usr/sbin:/usr/bin finds it; None where there is none."""
+    for directory in ("/sbin", "/bin", "/usr/sbin", "/usr/bin", "/libexec"):
+        path = f"{directory}/{name}"
+        if path in PATHS:
+            return path
+    return None
+
+
+def load(path: str) -> Command:
+    """The function that answers at `path`. Raises KeyError where none does."""
+    module, function = PATHS[path].split(":")
+    command: Command = getattr(importlib.import_module(f"vjail.command.{module}"), function)
+    return command
