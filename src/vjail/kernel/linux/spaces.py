@@ -36,7 +36,6 @@ from vjail.kernel.linux.syscalls import (
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
-    MS_RDONLY,
     MS_REC,
     MS_REMOUNT,
     OPEN_TREE_CLONE,
@@ -71,12 +70,19 @@ class LabSpace:
     user: int
     uid_map: str
     gid_map: str
+    rootless: bool
+    """Whether the lab has a user namespace of its own, which a process from outside must join first."""
 
     @classmethod
-    def here(cls, hands: Hands) -> LabSpace:
+    def here(cls, hands: Hands, *, rootless: bool) -> LabSpace:
         """Of the process that calls."""
         mnt, net, user = (_open(f"/proc/self/ns/{kind}") for kind in ("mnt", "net", "user"))
-        return cls(hands, mnt, net, user, _identity("uid"), _identity("gid"))
+        return cls(hands, mnt, net, user, _identity("uid"), _identity("gid"), rootless)
+
+    @property
+    def outside(self) -> int | None:
+        """The user namespace that a process from outside the lab has to join, None where it need not."""
+        return self.user if self.rootless else None
 
     @property
     def ids(self) -> int:

@@ -1,0 +1,50 @@
+"""start, stop, ls, exec, console, shell: requests to the server of a lab that is up."""
+
+from __future__ import annotations
+
+import argparse
+
+from vjail.cli.lab import Failed, become, connect, fail, send
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """`vjail start JAIL…`."""
+    return _ask(arguments.path, "start", {"jails": arguments.jails, "verbose": arguments.verbose})
+
+
+def stop(arguments: argparse.Namespace) -> int:
+    """`vjail stop JAIL…`."""
+    return _ask(arguments.path, "stop", {"jails": arguments.jails, "verbose": arguments.verbose})
+
+
+def ls(arguments: argparse.Namespace) -> int:
+    """`vjail ls`."""
+    return _ask(arguments.path, "ls", {"json": arguments.json})
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """`vjail exec JAIL CMD…`."""
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    if not words:
+        fail(f"exec {arguments.jail}: which command? `vjail console {arguments.jail}` gives a shell")
+        return 2
+    return _ask(arguments.path, "exec", {"jail": arguments.jail, "words": words, "user": arguments.user})
+
+
+def console(arguments: argparse.Namespace) -> int:
+    """`vjail console JAIL`."""
+    return _ask(arguments.path, "console", {"jail": arguments.jail})
+
+
+def shell(arguments: argparse.Namespace) -> int:
+    """`vjail shell [HOST] [-c LINE]`."""
+    return _ask(arguments.path, "shell", {"host": arguments.host, "line": arguments.line})
+
+
+def _ask(path: str, request: str, details: dict[str, object]) -> int:
+    try:
+        _, connection = connect(path)
+    except Failed as error:
+        return fail(str(error))
+    send(connection, request, details)
+    return become(connection)

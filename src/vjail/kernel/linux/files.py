@@ -1,0 +1,166 @@
+"""The files of a host or a jail, read and written from outside it: every path is walked inside its root.
+
+A descriptor of the root leads there; openat2(RESOLVE_IN_ROOT) keeps every step of the walk inside, symbolic links and
+`..` included, so that nothing a jail can write leads out of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import os
+import posixpath
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from vjail.command.base import FileKind
+from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.linux.syscalls import openat2
+
+T = TypeVar("T")
+_LINKS = 40
+
+
+class RootedFiles:
+    """`Files` below a root folder; relative paths start at `cwd`."""
+
+    def __init__(self, root: int, cwd: str = "/") -> None:
+        self._root = root
+        self._cwd = cwd
+
+    def read(self, path: str) -> bytes:
+        """A file's content."""
+        with self._opened(path, os.O_RDONLY | os.O_NOCTTY) as fd, os.fdopen(os.dup(fd), "rb") as file:
+            return _freebsd(file.read)
+
+    def write(self, path: str, data: bytes, *, append: bool = False, mode: int = 0o644) -> None:
+        """Replace or extend a file's content, making the file where it is missing."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOCTTY | (os.O_APPEND if append else os.O_TRUNC)
+        with self._opened(path, flags, mode) as fd, os.fdopen(os.dup(fd), "wb") as file:
+            _freebsd(lambda: file.write(data))
+
+    def open_append(self, path: str) -> int:
+        """A descriptor that appends to a file, made where it is missing; the caller closes it."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY
+        return _freebsd(lambda: openat2(self._root, self._absolute(path), flags, mode=0o644))
+
+    def kind(self, path: str, *, follow: bool = True) -> FileKind | None:
+        """What `path` names, None where nothing is there."""
+        try:
+            mode = self._stat(path, follow=follow).st_mode
+        except KernelError as error:
+            if error.errno in (Errno.ENOENT, Errno.ENOTDIR):
+                return None
+            raise
+        for test, kind in (
+            (stat.S_ISREG, FileKind.FILE),
+            (stat.S_ISDIR, FileKind.DIRECTORY),
+            (stat.S_ISLNK, FileKind.LINK),
+        ):
+            if test(mode):
+                return kind
+        return FileKind.OTHER
+
+    def mode(self, path: str) -> int:
+        """Its permission bits and set-id bits."""
+        return stat.S_IMODE(self._stat(path).st_mode)
+
+    def list(self, path: str) -> Sequence[str]:
+        """The names in a directory, sorted."""
+        with self._opened(path, os.O_RDONLY | os.O_DIRECTORY) as fd:
+            return sorted(_freebsd(lambda: os.listdir(fd)))
+
+    def glob(self, pattern: str) -> Sequence[str]:
+        """glob(3): the matching paths, sorted; none is no error."""
+        found = [""] if pattern.startswith("/") else ["."]
+        absolute = pattern.startswith("/")
+        for place, part in enumerate(p for p in pattern.split("/") if p):
+            found = [
+                f"{base}/{name}" if absolute or place else name for base in found for name in self._matching(base, part)
+            ]
+        return sorted(found)
+
+    def mkdir(self, path: str, mode: int = 0o755, *, parents: bool = False) -> None:
+        """Make a directory; with `parents` as mkdir -p does."""
+        if parents and self.kind(path) is FileKind.DIRECTORY:
+            return
+        above, name = posixpath.split(self._absolute(path).rstrip("/"))
+        if parents and above != "/":
+            self.mkdir(above, mode, parents=True)
+        with self._opened(above, os.O_PATH | os.O_DIRECTORY) as fd:
+            _freebsd(lambda: os.mkdir(name, mode, dir_fd=fd))
+
+    def unlink(self, path: str) -> None:
+        """Remove a file."""
+        above, name = posixpath.split(self._absolute(path))
+        with self._opened(above, os.O_PATH | os.O_DIRECTORY) as fd:
+            _freebsd(lambda: os.unlink(name, dir_fd=fd))
+
+    def readlink(self, path: str) -> str:
+        """A symbolic link's text."""
+        with self._opened(path, os.O_PATH | os.O_NOFOLLOW) as fd:
+            return _freebsd(lambda: os.readlink("", dir_fd=fd))
+
+    def realpath(self, path: str) -> str:
+        """The path with every symbolic link followed."""
+        parts = [p for p in reversed(self._absolute(path).split("/")) if p and p != "."]
+        real: list[str] = []
+        links = 0
+        while parts:
+            part = parts.pop()
+            if part == "..":
+                del real[-1:]
+                continue
+            here = "/" + "/".join([*real, part])
+            if self.kind(here, follow=False) is not FileKind.LINK:
+                self._stat(here, follow=False)
+                real.append(part)
+                continue
+            links += 1
+            if links > _LINKS:
+                raise KernelError(Errno.ELOOP)
+            target = self.readlink(here)
+            if target.startswith("/"):
+                real.clear()
+            parts.extend(p for p in reversed(target.split("/")) if p and p != ".")
+        return "/" + "/".join(real)
+
+    def _absolute(self, path: str) -> str:
+        return posixpath.join(self._cwd, path)
+
+    def _stat(self, path: str, *, follow: bool = True) -> os.stat_result:
+        with self._opened(path, os.O_PATH | (0 if follow else os.O_NOFOLLOW)) as fd:
+            return os.fstat(fd)
+
+    def _matching(self, base: str, part: str) -> Iterator[str]:
+        if not any(c in part for c in "*?["):
+            if self.kind(f"{base}/{part}", follow=False) is not None:
+                yield part
+            return
+        try:
+            names = self.list(base or "/")
+        except KernelError:
+            return
+        for name in names:
+            if fnmatch.fnmatchcase(name, part) and (not name.startswith(".") or part.startswith(".")):
+                yield name
+
+    @contextmanager
+    def _opened(self, path: str, flags: int, mode: int = 0) -> Iterator[int]:
+        fd = _freebsd(lambda: openat2(self._root, self._absolute(path), flags, mode=mode))
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def _freebsd(action: Callable[[], T]) -> T:
+    """Do it; an error of this machine's becomes FreeBSD's."""
+    try:
+        return action()
+    except OSError as error:
+        # Linux's O_NOFOLLOW and a missing write permission on a read-only file system read the same on both.
+        code = errno.ENOENT if error.errno == errno.ENXIO else error.errno
+        raise KernelError(Errno.of_host(code)) from None

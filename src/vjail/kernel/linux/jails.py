@@ -1,0 +1,292 @@
+"""The jail driver on Linux: a jail as a set of namespaces around its root, and the processes in it.
+
+An idle jail has no process. Its first one comes with a process namespace, whose PID 1 reaps and ends with the last
+other (native/agent.c, serve_as_init); that end is how the server, which watches a descriptor of PID 1, learns that a
+jail has become empty, and a jail without `persist` ends there. Processes that came from outside are no children of
+that PID 1, so their ends are watched too and it is told to look.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from vjail.kernel.core.prison_record import Jailsys, Prison
+from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.linux import spaces
+from vjail.kernel.linux.confine import Allowed, Rights, rights
+from vjail.kernel.linux.enter import JailPlace
+from vjail.kernel.linux.mounts import LinuxMounts
+from vjail.kernel.linux.spaces import HostSpace, JailSpace, LabSpace
+from vjail.kernel.linux.syscalls import CLONE_NEWUTS, setns
+from vjail.kernel.linux.vnets import VnetSpaces
+
+_PATIENCE = 5.0
+"""Seconds the kernel has to end the processes of a jail that is removed."""
+
+
+class Watch:
+    """What to call when a descriptor becomes readable; the server's event loop."""
+
+    def __init__(self, add: Callable[[int, Callable[[], None]], None], remove: Callable[[int], object]) -> None:
+        self.add = add
+        self.remove = remove
+
+
+class LinuxJails:
+    """A `JailDriver` (core/jail_driver.py) for one host."""
+
+    def __init__(
+        self,
+        lab: LabSpace,
+        host: HostSpace,
+        folder: Path,
+        template: int,
+        mounts: LinuxMounts,
+        vnets: VnetSpaces,
+        watch: Watch,
+        *,
+        root_of: Callable[[int], str],
+        emptied: Callable[[int], None],
+        prepare_root: Callable[[int], None],
+    ) -> None:
+        """`root_of`: a jail's root as the host names it. `emptied` is called when a jail's last process has gone.
+
+        `prepare_root` adds what a root folder (by descriptor) lacks for this machine's programs to run in it.
+        """
+        self._lab = lab
+        self._host = host
+        self._folder = folder
+        self._template = template
+        self._mounts = mounts
+        self._vnets = vnets
+        self._watch = watch
+        self._root_of = root_of
+        self._emptied = emptied
+        self._prepare_root = prepare_root
+        self._jails: dict[int, JailSpace] = {}
+        self._rights: dict[int, Rights] = {}
+        self._by_mounts: dict[int, int] = {}
+        self._procfs: set[str] = set()
+        self._at_root: dict[str, set[int]] = {}
+        """The jails by where their procfs would be."""
+
+    # --- the driver's calls ------------------------------------------------------------------------------------------
+
+    def make(self, prison: Prison, seen_from: int) -> str:
+        """Make what `prison` lives in; returns its root as the host names it."""
+        root = self._mounts.realpath(self._root_of(seen_from), prison.path)
+        if not self._mounts.is_directory(root):
+            raise KernelError(Errno.ENOTDIR)
+        tree = self._mounts.subtree(root)
+        try:
+            space = spaces.make_jail(
+                self._lab,
+                self._folder / str(prison.jid),
+                host=self._host,
+                template=self._template,
+                tree=tree,
+                vnet=prison.own_vnet,
+                own_hostname="set_hostname" in prison.allow,
+                share_ipc=any(how is Jailsys.INHERIT for how in prison.sysv.values()),
+            )
+        finally:
+            os.close(tree)
+        space.procfs = _proc_of(root) in self._procfs
+        self._prepare_root(space.root)
+        self._enter(prison, space, root)
+        if prison.own_vnet:
+            self._vnets.add(prison.vnet, space.namespaces["net"], fresh=True)
+        self.changed(prison)
+        return root
+
+    def changed(self, prison: Prison) -> None:
+        """Put the parameters of `prison`, which exists, into effect."""
+        self._rights[prison.jid] = rights(
+            Allowed(
+                vnet=prison.own_vnet,
+                **{name: name in prison.allow for name in _ALLOWED},
+                **{kind.value: how is not Jailsys.DISABLE for kind, how in prison.sysv.items()},
+            )
+        )
+        uts = self._jails[prison.jid].namespaces["uts"]
+        home = os.open("/proc/self/ns/uts", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            setns(uts, CLONE_NEWUTS)
+            socket.sethostname(prison.host.hostname)
+        finally:
+            setns(home, CLONE_NEWUTS)
+            os.close(home)
+
+    def kill(self, jid: int) -> bool:
+        """Send SIGKILL to every process of the jail; True once none is left."""
+        init = self._jails[jid].init
+        if init is None:
+            return True
+        signal.pidfd_send_signal(init.pidfd, signal.SIGKILL)
+        gone = bool(select.select([init.pidfd], [], [], _PATIENCE)[0])
+        if gone:
+            self.lost_init(jid)
+        return gone
+
+    def remove(self, jid: int) -> None:
+        """Take down what `make` made."""
+        space = self._jails.pop(jid)
+        for there in self._at_root.values():
+            there.discard(jid)
+        del self._rights[jid], self._by_mounts[spaces.inode(space.namespaces["mnt"])]
+        for pidfd in space.others.values():
+            self._watch.remove(pidfd)
+        if space.init is not None:
+            self._watch.remove(space.init.pidfd)
+        if "net" in space.namespaces:
+            self._vnets.drop(jid)
+        spaces.drop_jail(self._folder / str(jid), space)
+
+    def pids(self, jid: int) -> Sequence[int]:
+        """The processes of the jail, as the lab numbers them."""
+        space = self._jails[jid]
+        if space.init is None:
+            return ()
+        found = list(space.others.values()) and list(space.others)
+        waiting = [space.init.pid, *space.others]
+        while waiting:
+            children = _children(waiting.pop())
+            found.extend(children)
+            waiting.extend(children)
+        return sorted(set(found))
+
+    # --- processes ---------------------------------------------------------------------------------------------------
+
+    def place(self, jid: int) -> JailPlace:
+        """Where to put a process that is to run in the jail; starts its PID 1 if it has none."""
+        space = self._jails[jid]
+        if space.init is None:
+            space.init = spaces.make_init(self._lab, self._host, space)
+            self._watch.add(space.init.pidfd, lambda: self.lost_init(jid))
+        return JailPlace(self._host, space, space.init, self._rights[jid])
+
+    def entered(self, jid: int, pidfd: int) -> None:
+        """A process was put into the jail; its descriptor is kept until its end."""
+        space = self._jails.get(jid)
+        if space is None:
+            os.close(pidfd)
+            return
+        pid = pid_of(pidfd)
+        space.others[pid] = pidfd
+        self._watch.add(pidfd, lambda: self._left(jid, pid))
+
+    def _left(self, jid: int, pid: int) -> None:
+        space = self._jails[jid]
+        pidfd = space.others.pop(pid)
+        self._watch.remove(pidfd)
+        os.close(pidfd)
+        self.look(jid)
+
+    def look(self, jid: int) -> None:
+        """Have the jail's PID 1 look whether it is alone."""
+        space = self._jails.get(jid)
+        if space is not None and space.init is not None:
+            try:
+                signal.pidfd_send_signal(space.init.pidfd, signal.SIGUSR1)
+            except ProcessLookupError:
+                self.lost_init(jid)
+
+    def lost_init(self, jid: int) -> None:
+        """The jail's PID 1 has ended, and with it every process of the jail."""
+        space = self._jails.get(jid)
+        if space is None or space.init is None or not select.select([space.init.pidfd], [], [], 0)[0]:
+            return
+        self._watch.remove(space.init.pidfd)
+        space.init.close()
+        space.init = None
+        self._emptied(jid)
+
+    # --- what others ask ---------------------------------------------------------------------------------------------
+
+    def space(self, jid: int) -> JailSpace:
+        """The namespaces of a jail."""
+        return self._jails[jid]
+
+    def of_mounts(self, inode: int) -> int | None:
+        """The jail whose mount namespace has this inode number, None where there is none."""
+        return self._by_mounts.get(inode)
+
+    def procfs_changed(self, path: str, mounted: bool) -> None:
+        """A procfs was mounted on the host's `path`, or taken away; a jail with its /proc there shows its own."""
+        (self._procfs.add if mounted else self._procfs.discard)(path)
+        for jid in self._at_root.get(path, ()):
+            space = self._jails[jid]
+            space.procfs = mounted
+            if mounted:
+                spaces.show_procfs(self._lab, space)
+
+    def adopt(self, prisons: Mapping[int, Prison], procfs: set[str]) -> None:
+        """Take over jails that another server made."""
+        self._procfs = procfs
+        for jid, prison in prisons.items():
+            name_is_hosts = prison.own_vnet and "set_hostname" not in prison.allow
+            space = spaces.open_jail(self._lab, self._folder / str(jid), host_owns_name=name_is_hosts)
+            space.procfs = _proc_of(prison.path) in procfs
+            self._enter(prison, space, prison.path)
+            if prison.own_vnet:
+                self._vnets.add(prison.vnet, space.namespaces["net"], fresh=False)
+            self.changed(prison)
+        self._find_processes()
+
+    def _find_processes(self) -> None:
+        """Find the PID 1s of jails, and what was put into them, among the lab's processes."""
+        for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+            try:
+                jid = self._by_mounts.get(os.stat(f"/proc/{pid}/ns/mnt").st_ino)
+                numbers = _status(pid, "NSpid")
+                if jid is None or len(numbers) < 3:
+                    continue
+                pidfd = os.pidfd_open(pid)
+                if numbers[-1] == 1:
+                    namespace = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+                    self._jails[jid].init = spaces.Init(pid, pidfd, namespace)
+                    self._watch.add(pidfd, lambda jid=jid: self.lost_init(jid))  # type: ignore[misc]
+                else:
+                    self.entered(jid, pidfd)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+
+    def _enter(self, prison: Prison, space: JailSpace, root: str) -> None:
+        self._jails[prison.jid] = space
+        self._at_root.setdefault(_proc_of(root), set()).add(prison.jid)
+        self._by_mounts[spaces.inode(space.namespaces["mnt"])] = prison.jid
+
+
+_ALLOWED = ("raw_sockets", "reserved_ports", "set_hostname", "socket_af", "mlock", "read_msgbuf", "suser")
+
+
+def _proc_of(root: str) -> str:
+    """Where a root has its procfs."""
+    return f"{root.rstrip('/')}/proc"
+
+
+def pid_of(pidfd: int) -> int:
+    """The number of the process behind a descriptor, as the lab numbers processes; -1 once it has been reaped."""
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    return -1
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _status(pid: int, key: str) -> list[int]:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return [int(word) for word in line.split()[1:]]
+    return []

@@ -1,0 +1,342 @@
+"""Links and their addresses in rtnetlink's terms: requests to make and change them, and what dumps say.
+
+Indexes are Linux's, of one network namespace. Sources: linux/if_link.h, if_addr.h, veth.h, if_bridge.h.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from vjail.kernel.linux import netlink as nl
+from vjail.kernel.linux.netlink import Message, Request
+
+IFF_UP, IFF_NOARP, IFF_PROMISC = 0x1, 0x80, 0x100
+NAME_ROOM = 15
+"""Characters in an interface's name, on Linux as on FreeBSD."""
+
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
+_IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 18, 20, 26, 28, 29
+_IFLA_NEW_IFINDEX = 49
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
+_IFLA_INET6_ADDR_GEN_MODE, _AF_INET6, _AF_INET, _AF_BRIDGE = 8, 10, 2, 7
+_RTEXT_FILTER_SKIP_STATS = 8
+_IFINFO = struct.Struct("=BxHiII")
+_IFADDR = struct.Struct("=BBBBi")
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
+_IFA_F_NODAD, _IFA_F_PERMANENT = 0x02, 0x80
+_SCOPE_GLOBAL, _SCOPE_LINK, _SCOPE_HOST = 0, 253, 254
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link as the kernel describes it. `master` is the index of the bridge it is in, 0 for none."""
+
+    index: int
+    name: str
+    flags: int
+    mtu: int
+    address: bytes
+    kind: str
+    master: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAddress:
+    """An address of a link."""
+
+    index: int
+    address: IPv4Address | IPv6Address
+    prefixlen: int
+    broadcast: IPv4Address | None = None
+    peer: IPv4Address | None = None
+
+
+def _info(index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:
+    return _IFINFO.pack(family, 0, index, flags, change)
+
+
+def _veth_end(name: str, address: bytes, mtu: int, namespace: int | None) -> bytes:
+    parts = [nl.text(_IFLA_IFNAME, name), nl.attribute(_IFLA_ADDRESS, address), nl.u32(_IFLA_MTU, mtu)]
+    if namespace is not None:
+        parts.append(nl.u32(_IFLA_NET_NS_FD, namespace))
+    return b"".join(parts)
+
+
+def new_veth(
+    a: tuple[str, bytes], b: tuple[str, bytes], mtu: int, *, namespaces: tuple[int | None, int | None] = (None, None)
+) -> Request:
+    """A veth pair: name and MAC of each end, and a descriptor of the namespace it is made in (None: the socket's)."""
+    peer = nl.nested(_VETH_INFO_PEER, _info() + _veth_end(*b, mtu, namespaces[1]))
+    information = nl.nested(_IFLA_LINKINFO, nl.text(_IFLA_INFO_KIND, "veth"), nl.nested(_IFLA_INFO_DATA, peer))
+    body = _info() + _veth_end(*a, mtu, namespaces[0]) + information
+    return Request(nl.RTM_NEWLINK, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+
+
+def new_bridge(name: str, address: bytes, settings: dict[int, bytes]) -> Request:
+    """A bridge with its MAC and numbers (`bridge_setting`s)."""
+    information = nl.nested(
+        _IFLA_LINKINFO, nl.text(_IFLA_INFO_KIND, "bridge"), nl.nested(_IFLA_INFO_DATA, *settings.values())
+    )
+    body = _info() + nl.text(_IFLA_IFNAME, name) + nl.attribute(_IFLA_ADDRESS, address) + information
+    return Request(nl.RTM_NEWLINK, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+
+
+def configure_bridge(index: int, settings: dict[int, bytes]) -> Request:
+    """Change a bridge's numbers."""
+    information = nl.nested(
+        _IFLA_LINKINFO, nl.text(_IFLA_INFO_KIND, "bridge"), nl.nested(_IFLA_INFO_DATA, *settings.values())
+    )
+    return Request(nl.RTM_NEWLINK, _info(index) + information)
+
+
+def configure_port(index: int, settings: dict[int, bytes]) -> Request:
+    """Change the settings of a link as a bridge's port."""
+    body = _info(index, family=_AF_BRIDGE) + nl.nested(_IFLA_PROTINFO, *settings.values())
+    return Request(nl.RTM_SETLINK, body)
+
+
+def delete(index: int) -> Request:
+    """Remove a link."""
+    return Request(nl.RTM_DELLINK, _info(index))
+
+
+def set_flags(index: int, flags: int, change: int) -> Request:
+    """Set the flags `flags` of those in `change`."""
+    return Request(nl.RTM_NEWLINK, _info(index, flags, change))
+
+
+def rename(index: int, name: str) -> Request:
+    """Give a link another name."""
+    return Request(nl.RTM_SETLINK, _info(index) + nl.text(_IFLA_IFNAME, name))
+
+
+def set_mtu(index: int, mtu: int) -> Request:
+    """Set the MTU."""
+    return Request(nl.RTM_NEWLINK, _info(index) + nl.u32(_IFLA_MTU, mtu))
+
+
+def set_address(index: int, address: bytes) -> Request:
+    """Set the MAC."""
+    return Request(nl.RTM_NEWLINK, _info(index) + nl.attribute(_IFLA_ADDRESS, address))
+
+
+def set_alias(index: int, text: str) -> Request:
+    """Set the text `ip link` shows as alias, cut where it is too long for Linux."""
+    return Request(nl.RTM_NEWLINK, _info(index) + nl.attribute(_IFLA_IFALIAS, text.encode()[:255]))
+
+
+def set_master(index: int, master: int) -> Request:
+    """Put a link into a bridge, or with 0 take it out."""
+    return Request(nl.RTM_NEWLINK, _info(index) + nl.u32(_IFLA_MASTER, master))
+
+
+def move(index: int, namespace: int, name: str) -> Request:
+    """Move a link into the network namespace behind a descriptor, under `name`."""
+    body = _info(index) + nl.u32(_IFLA_NET_NS_FD, namespace) + nl.text(_IFLA_IFNAME, name)
+    return Request(nl.RTM_NEWLINK, body)
+
+
+def dump_links() -> tuple[int, bytes]:
+    """What to dump for all links."""
+    return nl.RTM_GETLINK, _info() + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+
+
+def get_link(name: str) -> tuple[int, bytes]:
+    """What to ask for one link."""
+    body = _info() + nl.text(_IFLA_IFNAME, name) + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+    return nl.RTM_GETLINK, body
+
+
+def read_link(message: Message) -> Link:
+    """A link from a message."""
+    _, _, index, flags, _ = _IFINFO.unpack_from(message.body)
+    found = nl.attributes(message.body, _IFINFO.size)
+    kind = ""
+    if _IFLA_LINKINFO in found:
+        kind = nl.string(nl.attributes(found[_IFLA_LINKINFO]).get(_IFLA_INFO_KIND, b""))
+    return Link(
+        index,
+        nl.string(found[_IFLA_IFNAME]),
+        flags,
+        struct.unpack("=I", found[_IFLA_MTU])[0],
+        found.get(_IFLA_ADDRESS, b""),
+        kind,
+        struct.unpack("=I", found[_IFLA_MASTER])[0] if _IFLA_MASTER in found else 0,
+    )
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def add_inet(
+    index: int,
+    address: IPv4Address,
+    prefixlen: int,
+    *,
+    broadcast: IPv4Address | None = None,
+    peer: IPv4Address | None = None,
+) -> Request:
+    """Add an IPv4 address; with `peer` it is a point-to-point one."""
+    body = _inet(index, address, prefixlen, peer)
+    if broadcast is not None and peer is None:
+        body += nl.attribute(_IFA_BROADCAST, broadcast.packed)
+    return Request(nl.RTM_NEWADDR, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+
+
+def remove_inet(index: int, address: IPv4Address, prefixlen: int, *, peer: IPv4Address | None = None) -> Request:
+    """Remove an IPv4 address."""
+    return Request(nl.RTM_DELADDR, _inet(index, address, prefixlen, peer))
+
+
+def _inet(index: int, address: IPv4Address, prefixlen: int, peer: IPv4Address | None) -> bytes:
+    scope = _SCOPE_HOST if address.is_loopback else _SCOPE_GLOBAL
+    header = _IFADDR.pack(_AF_INET, prefixlen, _IFA_F_PERMANENT, scope, index)
+    return header + nl.attribute(_IFA_LOCAL, address.packed) + nl.attribute(_IFA_ADDRESS, (peer or address).packed)
+
+
+def add_inet6(index: int, address: IPv6Address, prefixlen: int) -> Request:
+    """Add an IPv6 address, usable at once: vjail says what is tentative, no packet is lost to it."""
+    body = _inet6(index, address, prefixlen) + nl.u32(_IFA_FLAGS, _IFA_F_PERMANENT | _IFA_F_NODAD)
+    return Request(nl.RTM_NEWADDR, body, nl.NLM_F_CREATE | nl.NLM_F_REPLACE)
+
+
+def remove_inet6(index: int, address: IPv6Address, prefixlen: int) -> Request:
+    """Remove an IPv6 address."""
+    return Request(nl.RTM_DELADDR, _inet6(index, address, prefixlen))
+
+
+def _inet6(index: int, address: IPv6Address, prefixlen: int) -> bytes:
+    header = _IFADDR.pack(_AF_INET6, prefixlen, 0, _SCOPE_GLOBAL, index)
+    return header + nl.attribute(_IFA_LOCAL, address.packed) + nl.attribute(_IFA_ADDRESS, address.packed)
+
+
+def dump_addresses(index: int = 0) -> tuple[int, bytes]:
+    """What to dump for all addresses, or those of one link."""
+    return nl.RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, index)
+
+
+def read_address(message: Message) -> LinkAddress | None:
+    """An address from a message; None for a family other than IPv4 and IPv6."""
+    family, prefixlen, _, _, index = _IFADDR.unpack_from(message.body)
+    found = nl.attributes(message.body, _IFADDR.size)
+    if family == _AF_INET6:
+        return LinkAddress(index, IPv6Address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS]), prefixlen)
+    if family != _AF_INET:
+        return None
+    local = IPv4Address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
+    peer = IPv4Address(found[_IFA_ADDRESS])
+    broadcast = IPv4Address(found[_IFA_BROADCAST]) if _IFA_BROADCAST in found else None
+    return LinkAddress(index, local, prefixlen, broadcast, peer if peer != local else None)
+
+
+# --- bridges and their ports -----------------------------------------------------------------------------------------
+
+_IFLA_BR_AGEING_TIME, _IFLA_BR_STP_STATE, _IFLA_BR_PRIORITY = 4, 5, 6
+_IFLA_BR_GROUP_FWD_MASK, _IFLA_BR_MCAST_SNOOPING = 9, 23
+_IFLA_BR_FORWARD_DELAY, _IFLA_BR_HELLO_TIME, _IFLA_BR_MAX_AGE = 1, 2, 3
+_IFLA_BRPORT_PRIORITY, _IFLA_BRPORT_COST = 2, 3
+_IFLA_BRPORT_LEARNING, _IFLA_BRPORT_UNICAST_FLOOD = 8, 9
+_IFLA_BRPORT_MCAST_FLOOD, _IFLA_BRPORT_BCAST_FLOOD, _IFLA_BRPORT_ISOLATED = 27, 30, 33
+_FORWARDED_GROUPS = 0xFFF8
+"""01:80:c2:00:00:0x as bridge(4) forwards them; Linux never forwards the first three."""
+
+
+def bridge_settings(
+    *, ageing: int, priority: int, stp: bool, fwddelay: int, hellotime: int, maxage: int
+) -> dict[int, bytes]:
+    """A bridge's numbers; times in seconds."""
+    return {
+        _IFLA_BR_AGEING_TIME: nl.u32(_IFLA_BR_AGEING_TIME, ageing * 100),
+        _IFLA_BR_PRIORITY: nl.u16(_IFLA_BR_PRIORITY, priority),
+        _IFLA_BR_STP_STATE: nl.u32(_IFLA_BR_STP_STATE, int(stp)),
+        _IFLA_BR_FORWARD_DELAY: nl.u32(_IFLA_BR_FORWARD_DELAY, fwddelay * 100),
+        _IFLA_BR_HELLO_TIME: nl.u32(_IFLA_BR_HELLO_TIME, hellotime * 100),
+        _IFLA_BR_MAX_AGE: nl.u32(_IFLA_BR_MAX_AGE, maxage * 100),
+        _IFLA_BR_MCAST_SNOOPING: nl.u8(_IFLA_BR_MCAST_SNOOPING, 0),
+        _IFLA_BR_GROUP_FWD_MASK: nl.u16(_IFLA_BR_GROUP_FWD_MASK, _FORWARDED_GROUPS),
+    }
+
+
+def port_settings(*, learning: bool, discover: bool, private: bool, priority: int, cost: int) -> dict[int, bytes]:
+    """A member's flags and numbers; priority in 0…255 as FreeBSD has it."""
+    return {
+        _IFLA_BRPORT_LEARNING: nl.u8(_IFLA_BRPORT_LEARNING, learning),
+        _IFLA_BRPORT_UNICAST_FLOOD: nl.u8(_IFLA_BRPORT_UNICAST_FLOOD, discover),
+        _IFLA_BRPORT_MCAST_FLOOD: nl.u8(_IFLA_BRPORT_MCAST_FLOOD, discover),
+        _IFLA_BRPORT_BCAST_FLOOD: nl.u8(_IFLA_BRPORT_BCAST_FLOOD, discover),
+        _IFLA_BRPORT_ISOLATED: nl.u8(_IFLA_BRPORT_ISOLATED, private),
+        _IFLA_BRPORT_PRIORITY: nl.u16(_IFLA_BRPORT_PRIORITY, priority >> 2),
+        _IFLA_BRPORT_COST: nl.u32(_IFLA_BRPORT_COST, max(1, min(cost, 65535))),
+    }
+
+
+# --- forwarding tables -----------------------------------------------------------------------------------------------
+
+_NDMSG = struct.Struct("=BxxxiHBB")
+_NDA_DST, _NDA_LLADDR, _NDA_CACHEINFO, _NDA_MASTER = 1, 2, 3, 9
+NUD_REACHABLE, NUD_STALE, NUD_NOARP, NUD_PERMANENT = 0x02, 0x04, 0x40, 0x80
+_NTF_SELF, _NTF_MASTER = 0x02, 0x04
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a neighbour or forwarding table. `used` and `updated`: hundredths of a second ago (clock ticks)."""
+
+    index: int
+    address: IPv4Address | IPv6Address | None
+    lladdr: bytes | None
+    state: int
+    flags: int
+    updated: int
+
+
+def dump_forwarding(bridge: int) -> tuple[int, bytes]:
+    """What to dump for the forwarding table of the bridge with that index."""
+    return nl.RTM_GETNEIGH, _NDMSG.pack(_AF_BRIDGE, 0, 0, 0, 0) + nl.u32(_NDA_MASTER, bridge)
+
+
+def dump_neighbours() -> tuple[int, bytes]:
+    """What to dump for the ARP and ND tables."""
+    return nl.RTM_GETNEIGH, _NDMSG.pack(0, 0, 0, 0, 0)
+
+
+def read_entry(message: Message) -> Entry:
+    """An entry from a message."""
+    family, index, state, flags, _ = _NDMSG.unpack_from(message.body)
+    found = nl.attributes(message.body, _NDMSG.size)
+    address: IPv4Address | IPv6Address | None = None
+    if _NDA_DST in found and family == _AF_INET:
+        address = IPv4Address(found[_NDA_DST])
+    elif _NDA_DST in found and family == _AF_INET6:
+        address = IPv6Address(found[_NDA_DST])
+    updated = struct.unpack_from("=III", found[_NDA_CACHEINFO])[2] if _NDA_CACHEINFO in found else 0
+    return Entry(index, address, found.get(_NDA_LLADDR), state, flags, updated)
+
+
+def add_forwarding(index: int, lladdr: bytes) -> Request:
+    """A static entry of the bridge that the link is in."""
+    body = _NDMSG.pack(_AF_BRIDGE, index, NUD_NOARP, _NTF_MASTER, 0) + nl.attribute(_NDA_LLADDR, lladdr)
+    return Request(nl.RTM_NEWNEIGH, body, nl.NLM_F_CREATE | nl.NLM_F_REPLACE)
+
+
+def delete_forwarding(index: int, lladdr: bytes) -> Request:
+    """Delete an entry of the bridge that the link is in."""
+    body = _NDMSG.pack(_AF_BRIDGE, index, 0, _NTF_MASTER, 0) + nl.attribute(_NDA_LLADDR, lladdr)
+    return Request(nl.RTM_DELNEIGH, body)
+
+
+def add_neighbour(index: int, address: IPv4Address | IPv6Address, lladdr: bytes) -> Request:
+    """A permanent ARP or ND entry."""
+    family = _AF_INET if address.version == 4 else _AF_INET6
+    body = _NDMSG.pack(family, index, NUD_PERMANENT, 0, 0)
+    body += nl.attribute(_NDA_DST, address.packed) + nl.attribute(_NDA_LLADDR, lladdr)
+    return Request(nl.RTM_NEWNEIGH, body, nl.NLM_F_CREATE | nl.NLM_F_REPLACE)
+
+
+def delete_neighbour(index: int, address: IPv4Address | IPv6Address) -> Request:
+    """Delete an ARP or ND entry."""
+    family = _AF_INET if address.version == 4 else _AF_INET6
+    body = _NDMSG.pack(family, index, 0, 0, 0) + nl.attribute(_NDA_DST, address.packed)
+    return Request(nl.RTM_DELNEIGH, body)

@@ -1,0 +1,247 @@
+"""The mount driver on Linux: nullfs as a bind mount, devfs as a tmpfs with nodes, in the lab host's mount namespace.
+
+A jail's mount namespace is a slave of its root's subtree on the host: that subtree is made a mount of its own there
+(`subtree`), shared with the jails on it and with nobody else, so that what the host mounts below it later arrives in
+them, and what other jails have never does.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from vjail.kernel.core.devnodes import DeviceNode
+from vjail.kernel.core.mount_driver import MountKind, MountRequest
+from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.linux.devices import DeviceMaker, populate
+from vjail.kernel.linux.files import RootedFiles
+from vjail.kernel.linux.spaces import HostSpace, LabSpace
+from vjail.kernel.linux.syscalls import (
+    AT_FDCWD,
+    AT_RECURSIVE,
+    MNT_DETACH,
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOEXEC,
+    MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+    MS_PRIVATE,
+    MS_SHARED,
+    MS_SLAVE,
+    OPEN_TREE_CLONE,
+    mount_setattr,
+    move_mount,
+    new_filesystem,
+    open_tree,
+    openat2,
+    umount,
+)
+
+_NOSYMFOLLOW = 0x200000
+_QUIET = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
+
+
+@dataclass(slots=True)
+class Made:
+    """A mount that was made: where, what, and for a devfs its root folder and what is mounted inside."""
+
+    kind: MountKind
+    target: str
+    folder: int = -1
+    inside: list[str] = field(default_factory=list)
+
+
+class LinuxMounts:
+    """A `MountDriver` (core/mount_driver.py) for one host."""
+
+    def __init__(self, lab: LabSpace, host: HostSpace, procfs_changed: Callable[[str, bool], None]) -> None:
+        """`procfs_changed` is told when a procfs is mounted on a path, or taken away from it."""
+        self._lab = lab
+        self._host = host
+        self._procfs_changed = procfs_changed
+        self._made: dict[int, Made] = {}
+        self._subtrees: set[str] = set()
+        self._maker = DeviceMaker(mknod=not lab.rootless, chown=lab.ids > 1)
+
+    # --- paths -------------------------------------------------------------------------------------------------------
+
+    def realpath(self, root: str, path: str) -> str:
+        """The host's path of `path` seen with `root` as its /, links followed inside it."""
+        with _freebsd():
+            folder = openat2(self._host.root, root, os.O_PATH | os.O_DIRECTORY)
+        try:
+            inner = RootedFiles(folder).realpath(path)
+        finally:
+            os.close(folder)
+        return inner if root == "/" else (root + inner).rstrip("/")
+
+    def is_directory(self, path: str) -> bool:
+        """Whether the host's `path` is a directory. Raises KernelError(ENOENT)."""
+        with _freebsd():
+            fd = openat2(self._host.root, path, os.O_PATH)
+            try:
+                return stat.S_ISDIR(os.fstat(fd).st_mode)
+            finally:
+                os.close(fd)
+
+    # --- mounting ----------------------------------------------------------------------------------------------------
+
+    def mount(self, request: MountRequest) -> None:
+        """Mount; nullfs without what is mounted below its source. A devfs is empty until `populate`."""
+        made = Made(request.kind, request.target)
+        with _freebsd(), self._on_host():
+            fd = self._new(request)
+            try:
+                move_mount(fd, request.target)
+            finally:
+                os.close(fd)
+            if request.kind is MountKind.DEVFS:
+                made.folder = os.open(request.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            elif request.kind is MountKind.FDESCFS:
+                for number in range(3):
+                    os.symlink(f"/proc/self/fd/{number}", f"{request.target}/{number}")
+        self._made[request.ident] = made
+        if request.kind is MountKind.PROCFS:
+            self._procfs_changed(request.target, True)
+
+    def _new(self, request: MountRequest) -> int:
+        attributes = 0
+        for wanted, attribute in (
+            (request.read_only, MOUNT_ATTR_RDONLY),
+            (request.noexec, MOUNT_ATTR_NOEXEC),
+            (request.nosuid, MOUNT_ATTR_NOSUID),
+            (request.nosymfollow, _NOSYMFOLLOW),
+        ):
+            attributes |= attribute if wanted else 0
+        match request.kind:
+            case MountKind.NULLFS:
+                fd = open_tree(AT_FDCWD, request.source, OPEN_TREE_CLONE)
+                # A copy goes its own way: what is mounted below the source later is not seen through a nullfs.
+                mount_setattr(fd, "", set=attributes, propagation=MS_PRIVATE)
+                return fd
+            case MountKind.TMPFS:
+                size = request.tmpfs
+                options: dict[str, str | None] = {"mode": f"{0o755 if size.mode is None else size.mode:o}"}
+                for key, value in (
+                    ("size", size.size),
+                    ("nr_inodes", size.inodes),
+                    ("uid", size.uid),
+                    ("gid", size.gid),
+                ):
+                    if value is not None:
+                        options[key] = str(value)
+                return new_filesystem("tmpfs", options, attributes)
+            case MountKind.DEVFS:
+                return new_filesystem("tmpfs", {"mode": "555", "size": "64k"}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+            case MountKind.FDESCFS:
+                return new_filesystem("tmpfs", {"mode": "555", "size": "64k"}, _QUIET)
+            case MountKind.PROCFS:
+                # On Linux a procfs shows one process namespace. A jail's own is mounted over this inside it.
+                return new_filesystem("tmpfs", {"mode": "555", "size": "4k"}, _QUIET | MOUNT_ATTR_RDONLY)
+            case _:
+                raise KernelError(Errno.EOPNOTSUPP)
+
+    def unmount(self, ident: int, *, force: bool) -> None:
+        """Unmount. Raises KernelError(EBUSY) where a process uses it, unless `force`."""
+        made = self._made[ident]
+        if made.kind is MountKind.PROCFS:
+            self._procfs_changed(made.target, False)
+        with _freebsd(), self._on_host():
+            # The root folder is open here, which would count as use.
+            if made.folder >= 0:
+                os.close(made.folder)
+                made.folder = -1
+            for name in made.inside:
+                umount(f"{made.target}/{name}", MNT_DETACH)
+            try:
+                umount(made.target, MNT_DETACH if force else 0)
+            except OSError:
+                if made.kind is MountKind.DEVFS:
+                    made.folder = os.open(made.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                raise
+        del self._made[ident]
+
+    def populate(self, ident: int, nodes: Sequence[DeviceNode]) -> None:
+        """Let the devfs `ident` hold exactly these nodes."""
+        made = self._made[ident]
+        sources = self._maker.sources()
+        try:
+            with _freebsd(), self._on_host():
+                made.inside = populate(made.folder, nodes, self._maker, sources)
+        finally:
+            for fd in sources.values():
+                os.close(fd)
+
+    # --- a jail's root -----------------------------------------------------------------------------------------------
+
+    def subtree(self, path: str) -> int:
+        """A detached copy of what is mounted at and below the host's `path`, for a jail; the caller closes it."""
+        with _freebsd(), self._on_host():
+            self._share(path)
+            copy = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE)
+            mount_setattr(copy, "", recursive=True, propagation=MS_SLAVE)
+            return copy
+
+    def _share(self, path: str) -> None:
+        """Let what is mounted below `path` from now on reach the jails there."""
+        if path in self._subtrees:
+            return
+        if path == "/" or any(made.target == path for made in self._made.values()):
+            mount_setattr(AT_FDCWD, path, recursive=True, propagation=MS_SHARED)
+            self._subtrees.add(path)
+            return
+        covered = [
+            open_tree(AT_FDCWD, made.target, 0)
+            for made in self._made.values()
+            if made.target.startswith(path + "/") and made.kind is not MountKind.DEVFS
+        ]
+        devices = [made for made in self._made.values() if made.target.startswith(path + "/") and made.folder >= 0]
+        own = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE)
+        mount_setattr(own, "", recursive=True, propagation=MS_SHARED)
+        move_mount(own, path)
+        os.close(own)
+        # What was mounted there before is now there twice; the old ones are out of sight and would only be in the way.
+        for fd in (*covered, *(made.folder for made in devices)):
+            _unmount_hidden(fd)
+            os.close(fd)
+        for made in devices:
+            made.folder = os.open(made.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._subtrees.add(path)
+
+    def adopt(self, mounts: Mapping[int, tuple[MountKind, str]], roots: Sequence[str]) -> None:
+        """Take over what another server mounted: kind and target by ident; and the roots of its jails."""
+        self._subtrees.update(roots)
+        with self._on_host():
+            for ident, (kind, target) in mounts.items():
+                made = self._made[ident] = Made(kind, target)
+                if kind is MountKind.DEVFS:
+                    made.folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                    made.inside = [name for name in os.listdir(made.folder) if os.path.ismount(f"{target}/{name}")]
+
+    @contextmanager
+    def _on_host(self) -> Iterator[None]:
+        with self._lab.mounts(self._host.namespaces["mnt"]):
+            yield
+
+
+def _unmount_hidden(fd: int) -> None:
+    """Unmount what no path leads to any more, by a descriptor of its root."""
+    os.fchdir(fd)
+    try:
+        umount(".", MNT_DETACH)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.chdir("/")
+
+
+@contextmanager
+def _freebsd() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise KernelError(Errno.of_host(error.errno)) from error

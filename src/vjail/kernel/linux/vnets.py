@@ -1,0 +1,110 @@
+"""Vnets: network namespaces with one netlink socket each, and what makes a fresh one behave as a fresh vnet does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vjail.kernel.linux import links
+from vjail.kernel.linux.netlink import Socket
+from vjail.kernel.linux.spaces import LabSpace
+
+LOOPBACK = "lo0"
+
+_IPV4, _IPV6 = "/proc/sys/net/ipv4", "/proc/sys/net/ipv6"
+_FRESH = {
+    # As FreeBSD has them in every new vnet, whatever this machine's own stack is set to (spec: differences-linux §2).
+    f"{_IPV4}/ip_forward": "0",
+    f"{_IPV4}/conf/all/rp_filter": "0",
+    f"{_IPV4}/conf/default/rp_filter": "0",
+    # An address is answered for only on its own interface.
+    f"{_IPV4}/conf/all/arp_ignore": "1",
+    f"{_IPV4}/conf/all/arp_announce": "2",
+    f"{_IPV4}/conf/all/promote_secondaries": "1",
+    f"{_IPV4}/conf/default/promote_secondaries": "1",
+    f"{_IPV4}/icmp_ratelimit": "0",
+    # Any user may ping, so that a lab without root can.
+    f"{_IPV4}/ping_group_range": "0 2147483647",
+    f"{_IPV6}/conf/all/forwarding": "0",
+    # IPv6 begins on an interface with its first address; link-local ones are the core's to add.
+    f"{_IPV6}/conf/all/disable_ipv6": "1",
+    f"{_IPV6}/conf/default/disable_ipv6": "1",
+    f"{_IPV6}/conf/default/addr_gen_mode": "1",
+    f"{_IPV6}/conf/all/accept_ra": "0",
+    f"{_IPV6}/conf/default/accept_ra": "0",
+    f"{_IPV6}/conf/default/autoconf": "0",
+    f"{_IPV6}/conf/default/accept_dad": "0",
+    f"{_IPV6}/conf/default/dad_transmits": "0",
+    f"{_IPV6}/conf/all/keep_addr_on_down": "1",
+    f"{_IPV6}/conf/default/keep_addr_on_down": "1",
+    f"{_IPV6}/icmp/ratelimit": "0",
+}
+
+
+@dataclass(slots=True)
+class VnetSpace:
+    """One vnet: the descriptor of its namespace (its owner's to close) and its socket."""
+
+    namespace: int
+    socket: Socket
+
+
+class VnetSpaces:
+    """The vnets of a host by number."""
+
+    def __init__(self, lab: LabSpace) -> None:
+        self._lab = lab
+        self._vnets: dict[int, VnetSpace] = {}
+
+    def __getitem__(self, number: int) -> VnetSpace:
+        return self._vnets[number]
+
+    def add(self, number: int, namespace: int, *, fresh: bool) -> None:
+        """Take a network namespace as vnet `number`; a fresh one is made to look like a vnet."""
+        with self._lab.network(namespace):
+            self._vnets[number] = VnetSpace(namespace, Socket())
+            if fresh:
+                self._freshen(self._vnets[number].socket)
+
+    def drop(self, number: int) -> None:
+        """Let go of a vnet."""
+        self._vnets.pop(number).socket.close()
+
+    def write(self, number: int, values: Mapping[str, str]) -> None:
+        """Write settings below /proc/sys/net of a vnet. Raises OSError."""
+        with self._lab.network(self._vnets[number].namespace):
+            for path, value in values.items():
+                _write(path, value)
+
+    def read(self, number: int, path: str) -> str:
+        """Read a setting below /proc/sys/net of a vnet. Raises OSError."""
+        with self._lab.network(self._vnets[number].namespace):
+            return Path(path).read_text().strip()
+
+    @staticmethod
+    def _freshen(socket: Socket) -> None:
+        for path, value in _FRESH.items():
+            # A kernel without IPv6, or one that is older than a setting, has less to be told.
+            with contextlib.suppress(FileNotFoundError):
+                _write(path, value)
+        loopback = links.read_link(socket.get(*links.get_link("lo")))
+        socket.request(links.rename(loopback.index, LOOPBACK))
+        for setting, value in (
+            ("addr_gen_mode", "1"),
+            ("accept_dad", "0"),
+            ("dad_transmits", "0"),
+            ("disable_ipv6", "0"),
+        ):
+            with contextlib.suppress(FileNotFoundError):
+                _write(f"{_IPV6}/conf/{LOOPBACK}/{setting}", value)
+
+
+def _write(path: str, value: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)

@@ -1,0 +1,202 @@
+"""A lab from a path: a folder with a jail.conf and its host's other files, or one with a small lab file.
+
+The lab file (`vjail.yml`) names hosts and wires; each host names the folder its files are in. It is read as YAML's node
+tree, so that every mistake is told with its place, all of them at once, and scalars are text until the schema says
+otherwise.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from vjail.lab import nics
+from vjail.lab.model import CONFIGURATION, HostFile, Lab, LabError, LabHostSpec, Problem
+from vjail.release import DEFAULT, Release
+
+LAB_FILE = "vjail.yml"
+JAIL_CONF = "jail.conf"
+_ONE_HOST = "fbsd"
+_LAB_KEYS, _HOST_KEYS = ("freebsd", "hosts", "wires"), ("files", "nics", "userland")
+
+
+def load(path: Path) -> Lab:
+    """The lab at `path`: a lab file, a jail.conf, or a folder that holds one. Raises LabError."""
+    if not path.exists():
+        raise LabError(
+            Problem(str(path), "no such file or folder", hint="name a lab file, a jail.conf or their folder")
+        )
+    if path.is_dir():
+        if (path / LAB_FILE).exists():
+            return _from_lab_file(path / LAB_FILE)
+        if not (path / JAIL_CONF).exists():
+            hint = f"a lab is a folder with a {JAIL_CONF} or a {LAB_FILE}"
+            raise LabError(Problem(str(path), f"there is neither a {JAIL_CONF} nor a {LAB_FILE} in it", hint=hint))
+        return _from_folder(path, JAIL_CONF)
+    if path.suffix in (".yml", ".yaml"):
+        return _from_lab_file(path)
+    return _from_folder(path.parent, path.name)
+
+
+def _from_folder(folder: Path, jail_conf: str) -> Lab:
+    files, tree = _host_files(folder, jail_conf)
+    cards = nics.named(*(_text(file) for name, file in files.items() if name in ("rc.conf", "jail.conf")))
+    wires = tuple(f"{_ONE_HOST}-{card}" for card in cards)
+    host = LabHostSpec(_ONE_HOST, dict(zip(cards, wires, strict=True)), files, tree)
+    return Lab(folder.resolve().name, folder, {host.name: host}, wires)
+
+
+def _host_files(folder: Path, jail_conf: str = JAIL_CONF) -> tuple[dict[str, HostFile], Path | None]:
+    files: dict[str, HostFile] = {}
+    problems: list[Problem] = []
+    for name in CONFIGURATION:
+        origin = folder / (jail_conf if name == JAIL_CONF else name)
+        if not origin.exists() and not origin.is_symlink():
+            continue
+        try:
+            content = origin.read_bytes()
+            _check_text(origin, content)
+            files[name] = HostFile(origin, content)
+        except OSError as error:
+            hint = "it must be a file that you may read"
+            problems.append(Problem(str(origin), (error.strerror or "cannot be read").lower(), hint=hint))
+        except LabError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise LabError(*problems)
+    tree = folder / "files"
+    return files, tree if tree.is_dir() else None
+
+
+def _check_text(origin: Path, content: bytes) -> None:
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        start = content.rfind(b"\n", 0, error.start) + 1
+        column = len(content[start : error.start].decode(errors="replace")) + 1
+        text = f"byte 0x{content[error.start]:02x} is no UTF-8"
+        raise LabError(Problem(str(origin), text, line, column, "save the file as UTF-8")) from None
+
+
+def _text(file: HostFile) -> str:
+    return file.content.decode()
+
+
+# --- the lab file -----------------------------------------------------------------------------------------------------
+
+
+def _from_lab_file(path: Path) -> Lab:
+    return _LabFile(path).lab()
+
+
+class _LabFile:
+    """Reads one lab file; problems are gathered, and raised at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._problems: list[Problem] = []
+
+    def lab(self) -> Lab:
+        top = self._mapping(self._compose(), "the lab file", _LAB_KEYS)
+        wires = tuple(key for key, _ in self._entries(top.get("wires"), "wires"))
+        hosts = {name: self._host(name, node, wires) for name, node in self._entries(top.get("hosts"), "hosts")}
+        release = self._release(top.get("freebsd"))
+        if not hosts and not self._problems:
+            self._problem(None, "no hosts are given", "add `hosts:` with one entry a machine")
+        if self._problems:
+            raise LabError(*self._problems)
+        folder = self._path.parent
+        return Lab(folder.resolve().name, self._path, hosts, wires, release)
+
+    def _compose(self) -> yaml.Node | None:
+        try:
+            content = self._path.read_bytes()
+            _check_text(self._path, content)
+            return yaml.compose(content.decode(), Loader=yaml.SafeLoader)
+        except OSError as error:
+            raise LabError(Problem(str(self._path), (error.strerror or "cannot be read").lower())) from None
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+            raise LabError(Problem(str(self._path), f"not YAML: {error.problem or error.context}", *place)) from None
+        except yaml.YAMLError as error:
+            raise LabError(Problem(str(self._path), f"not YAML: {error}")) from None
+
+    def _host(self, name: str, node: yaml.Node, wires: tuple[str, ...]) -> LabHostSpec:
+        fields = self._mapping(node, f"host {name}", _HOST_KEYS)
+        cards: dict[str, str] = {}
+        for card, wire in self._entries(fields.get("nics"), "nics"):
+            cards[card] = self._scalar(wire, "the name of a wire")
+            if cards[card] not in wires:
+                self._problem(
+                    wire, f"there is no wire {cards[card]!r}", _nearest(cards[card], wires) or "add it to `wires:`"
+                )
+        files: dict[str, HostFile] = {}
+        tree: Path | None = None
+        if "files" in fields:
+            folder = self._path.parent / self._scalar(fields["files"], "a folder")
+            if not folder.is_dir():
+                self._problem(fields["files"], f"{folder} is no folder", "it holds the host's rc.conf, jail.conf, …")
+            else:
+                try:
+                    files, tree = _host_files(folder)
+                except LabError as error:
+                    self._problems.extend(error.problems)
+        userland = self._scalar(fields["userland"], "machine, minimal or a path") if "userland" in fields else "machine"
+        if userland not in ("machine", "minimal"):
+            userland = str((self._path.parent / userland).resolve())
+        return LabHostSpec(name, cards, files, tree, userland)
+
+    def _release(self, node: yaml.Node | None) -> Release:
+        if node is None:
+            return DEFAULT
+        try:
+            return Release.parse(self._scalar(node, "a release"))
+        except ValueError as error:
+            self._problem(node, str(error), "")
+            return DEFAULT
+
+    def _mapping(self, node: yaml.Node | None, what: str, keys: tuple[str, ...]) -> dict[str, yaml.Node]:
+        found: dict[str, yaml.Node] = {}
+        for key, value in self._entries(node, what):
+            if key in keys:
+                found[key] = value
+            else:
+                assert isinstance(node, yaml.MappingNode)
+                where = next(k for k, v in node.value if v is value)
+                hint = _nearest(key, keys) or f"known here: {', '.join(keys)}"
+                self._problem(where, f"{key!r} is not known in {what}", hint)
+        return found
+
+    def _entries(self, node: yaml.Node | None, what: str) -> Iterator[tuple[str, yaml.Node]]:
+        if node is None or (isinstance(node, yaml.ScalarNode) and node.value in ("", "~", "null")):
+            return
+        if not isinstance(node, yaml.MappingNode):
+            self._problem(node, f"{what} must be a mapping (`key: value`)", "")
+            return
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = self._scalar(key, "a name")
+            if name in seen:
+                self._problem(key, f"{name!r} is given twice", "keep one of them")
+            seen.add(name)
+            yield name, value
+
+    def _scalar(self, node: yaml.Node, what: str) -> str:
+        if isinstance(node, yaml.ScalarNode):
+            return str(node.value)
+        self._problem(node, f"{what} is expected here", "")
+        return ""
+
+    def _problem(self, node: yaml.Node | None, text: str, hint: str) -> None:
+        line, column = (node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else (0, 0)
+        self._problems.append(Problem(str(self._path), text, line, column, hint))
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,160 @@
+"""Raw ICMP sockets for ping(8), opened in the caller's vnet from outside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import struct
+import time
+from collections import deque
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+from vjail.command.base import EchoOptions, EchoPacket
+from vjail.kernel.errno import Errno, KernelError
+
+if TYPE_CHECKING:
+    from vjail.server.host import LabHost
+
+_SO_TIMESTAMPNS = 35
+_ICMP6_FILTER, _SOL_ICMPV6, _IPV6_RECVHOPLIMIT, _IPV6_HOPLIMIT = 1, 58, 51, 52
+_IPV6_DONTFRAG, _IP_MTU_DISCOVER, _IP_PMTUDISC_DO, _IP_PMTUDISC_DONT = 62, 10, 2, 0
+_KEPT = 1024
+"""Packets that wait for a ping that is slow to look at them."""
+
+
+class RawEcho:
+    """An `Echo` (command/base.py)."""
+
+    def __init__(self, host: LabHost, jid: int, family: int, options: EchoOptions) -> None:
+        if not host.may_open_raw(jid):
+            raise KernelError(Errno.EPERM)
+        self._host = host
+        self._jid = jid
+        self._family = family
+        self._waiting: deque[EchoPacket] = deque(maxlen=_KEPT)
+        self._arrived = asyncio.Event()
+        kind = (socket.AF_INET, socket.IPPROTO_ICMP) if family == 4 else (socket.AF_INET6, socket.IPPROTO_ICMPV6)
+        with host.network_of(jid):
+            self._socket = socket.socket(kind[0], socket.SOCK_RAW, kind[1])
+        self._socket.setblocking(False)
+        try:
+            self._configure(options)
+        except OSError as error:
+            self._socket.close()
+            raise KernelError(Errno.of_host(error.errno)) from None
+        # What arrives is timed by the kernel, so that other work of this process does not show in the result.
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket.fileno(), self._readable)
+
+    def _configure(self, options: EchoOptions) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        if options.interface is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, options.interface.encode())
+        if options.source is not None:
+            self._socket.bind((str(options.source), 0))
+        if self._family == 6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVHOPLIMIT, 1)
+            if options.ttl is not None:
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, options.ttl)
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, options.ttl)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, int(options.dont_fragment))
+            return
+        if options.ttl is not None:
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, options.ttl)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, options.ttl)
+        discover = _IP_PMTUDISC_DO if options.dont_fragment else _IP_PMTUDISC_DONT
+        self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, discover)
+
+    def send(self, destination: IPv4Address | IPv6Address, packet: bytes, *, zone: str | None = None) -> None:
+        """Send one ICMP message. Raises KernelError."""
+        self._host.check_reachable(self._jid, destination, zone)
+        try:
+            self._socket.sendto(packet, self._address(destination, zone))
+        except OSError as error:
+            # An ICMP error for an earlier packet is not this one's.
+            if error.errno in (errno.EHOSTUNREACH, errno.ECONNREFUSED) and self._retry(packet, destination, zone):
+                return
+            raise KernelError(_send_error(error.errno)) from None
+
+    def _retry(self, packet: bytes, destination: IPv4Address | IPv6Address, zone: str | None) -> bool:
+        with contextlib.suppress(OSError):
+            self._socket.sendto(packet, self._address(destination, zone))
+            return True
+        return False
+
+    def source_for(
+        self, destination: IPv4Address | IPv6Address, *, zone: str | None = None
+    ) -> IPv4Address | IPv6Address:
+        """The source address the kernel chooses towards `destination`. Raises KernelError where there is no way."""
+        self._host.check_reachable(self._jid, destination, zone)
+        family = socket.AF_INET if self._family == 4 else socket.AF_INET6
+        with self._host.network_of(self._jid), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                address = self._address(destination, zone)
+                probe.connect((address[0], 9, *address[2:]))
+                return ip_address(probe.getsockname()[0].partition("%")[0])
+            except OSError as error:
+                raise KernelError(_send_error(error.errno)) from None
+
+    async def receive(self, timeout: float) -> EchoPacket | None:
+        """The next message that arrives within `timeout` seconds, else None."""
+        if not self._waiting:
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), max(timeout, 0))
+        return self._waiting.popleft() if self._waiting else None
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def _address(
+        self, destination: IPv4Address | IPv6Address, zone: str | None
+    ) -> tuple[str, int, int, int] | tuple[str, int]:
+        if self._family == 4:
+            return (str(destination), 0)
+        return (str(destination), 0, 0, self._host.interface_index(self._jid, zone) if zone else 0)
+
+    def _readable(self) -> None:
+        while True:
+            try:
+                data, ancillary, _, source = self._socket.recvmsg(1 << 16, 256)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+            packet = self._packet(data, ancillary, source)
+            if packet is not None:
+                self._waiting.append(packet)
+                self._arrived.set()
+
+    def _packet(
+        self, data: bytes, ancillary: list[tuple[int, int, bytes]], source: tuple[str, ...]
+    ) -> EchoPacket | None:
+        when, ttl = time.monotonic(), 0
+        for level, kind, value in ancillary:
+            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = struct.unpack("=qq", value)
+                when -= time.time() - (seconds + nanoseconds / 1e9)
+            if level == socket.IPPROTO_IPV6 and kind == _IPV6_HOPLIMIT:
+                ttl = struct.unpack("=i", value)[0]
+        zone = None
+        if self._family == 4:
+            header = (data[0] & 15) * 4
+            if len(data) < header + 8:
+                return None
+            ttl, data = data[8], data[header:]
+        else:
+            zone = source[0].partition("%")[2] or None
+        return EchoPacket(ip_address(source[0].partition("%")[0]), zone, ttl, data, when)
+
+
+def _send_error(code: int | None) -> Errno:
+    """What FreeBSD says where Linux refuses to send: a blackhole route is EINVAL there."""
+    return Errno.ENETUNREACH if code == errno.EINVAL else Errno.of_host(code)
