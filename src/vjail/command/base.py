@@ -56,9 +56,10 @@ class Process:
     """A process to start.
 
     `jid` is the jail it starts in as seen by the kernel (0: the session's own place); `argv[0]` is looked up in the
-    PATH of its environment inside that jail, unless it holds a slash. `environ` None inherits the session's.
-    `output` may be a path in the session's own root: both streams are appended to that file. `detached` gives it a
-    session of its own and nobody waits for it.
+    PATH of its environment inside that jail, unless it holds a slash. `environ` None inherits the session's. `cwd` is a
+    directory in that jail; None: in a jail its root, otherwise the session's own. `output` may be a path in the
+    session's own root: both streams are appended to that file. `detached` gives it a session of its own and nobody
+    waits for it.
     """
 
     argv: tuple[str, ...]
@@ -145,6 +146,10 @@ class Files(Protocol):
         """Remove a file."""
         ...
 
+    def symlink(self, text: str, path: str) -> None:
+        """Make `path` a symbolic link that holds `text`; one that is there is replaced, anything else is EEXIST."""
+        ...
+
     def readlink(self, path: str) -> str:
         """A symbolic link's text."""
         ...
@@ -155,14 +160,28 @@ class Files(Protocol):
 
 
 class Echo(Protocol):
-    """A raw ICMP or ICMPv6 socket in the session's vnet, for ping(8)."""
+    """A raw ICMP or ICMPv6 socket in the session's vnet, for ping(8).
+
+    What FreeBSD's hands over arrives, and no more: of IPv4 no requests that the kernel answers itself (echo, timestamp,
+    information, mask), and no error this host reports to itself, which FreeBSD says as an error of `send`
+    (EHOSTDOWN for a neighbour that does not answer).
+    """
 
     def send(self, destination: IPv4Address | IPv6Address, packet: bytes, *, zone: str | None = None) -> None:
         """Send one ICMP message (IPv4: checksum included; IPv6: filled in). Raises KernelError."""
         ...
 
+    def source_for(
+        self, destination: IPv4Address | IPv6Address, *, zone: str | None = None
+    ) -> IPv4Address | IPv6Address:
+        """The source address the kernel chooses towards `destination`. Raises KernelError where there is no way."""
+        ...
+
     async def receive(self, timeout: float) -> EchoPacket | None:
-        """The next message that arrives within `timeout` seconds, else None."""
+        """The next message that arrives within `timeout` seconds, else None.
+
+        Who waits may be cancelled; a message not handed over yet is then kept for the next call.
+        """
         ...
 
     def close(self) -> None:
@@ -191,6 +210,30 @@ class EchoOptions:
     interface: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessInfo:
+    """One process as ps(1) shows it.
+
+    `name` is the command name the kernel keeps (ki_comm), `command` its argument vector (empty for a kernel process),
+    `tty` the device below /dev or None, `state` what the STAT column shows (`RJ`), `start` Unix time in seconds,
+    `time` seconds of CPU, `rss` and `vsz` bytes.
+    """
+
+    pid: int
+    ppid: int
+    jid: int
+    name: str
+    command: tuple[str, ...]
+    uid: int
+    user: str
+    tty: str | None
+    state: str
+    start: float
+    time: float
+    rss: int
+    vsz: int
+
+
 class Session(Protocol):
     """One running command: its words, its streams, its files, the kernel as it sees it, and what it may start."""
 
@@ -212,6 +255,11 @@ class Session(Protocol):
     @property
     def uid(self) -> int:
         """The caller's user id, inside its jail."""
+        ...
+
+    @property
+    def pid(self) -> int:
+        """The command's own number in FreeBSD's one process table."""
         ...
 
     @property
@@ -244,11 +292,31 @@ class Session(Protocol):
         """Start a process. Raises StartError."""
         ...
 
-    async def call(self, argv: Sequence[str], *, jid: int = 0, environ: Mapping[str, str] | None = None) -> int:
+    async def call(
+        self,
+        argv: Sequence[str],
+        *,
+        jid: int = 0,
+        environ: Mapping[str, str] | None = None,
+        output: Output | str = Output.SESSION,
+    ) -> int:
         """Run a command line of the base system in this process, without a fork; its exit code.
 
-        `argv[0]` is the path or name of one of FreeBSD's commands that vjail answers.
+        `argv[0]` is the path or name of one of FreeBSD's commands that vjail answers. `jid`, `environ` and `output`
+        are as in Process. Raises StartError where jail `jid` may not be entered (stage `jail_attach`).
         """
+        ...
+
+    def resolves(self, argv0: str, jid: int, environ: Mapping[str, str]) -> bool:
+        """Whether `argv0`, looked up in jail `jid`'s root along the PATH of `environ`, is a command `call` can run."""
+        ...
+
+    def files_in(self, jid: int) -> Files:
+        """The files as a process of jail `jid` sees them; whatever links lie there, they lead nowhere outside."""
+        ...
+
+    def running(self, jid: int) -> Sequence[Running]:
+        """The processes whose jail is exactly `jid`, the newest first."""
         ...
 
     def echo(self, family: int, options: EchoOptions) -> Echo:
@@ -259,12 +327,20 @@ class Session(Protocol):
         """Wait; on a model no time passes."""
         ...
 
+    def processes(self) -> Sequence[ProcessInfo]:
+        """The processes the caller may see, its jail's and those of jails below, in any order."""
+        ...
+
     def monotonic(self) -> float:
         """Seconds on a clock that only goes forward."""
         ...
 
+    def time(self) -> float:
+        """Unix time in seconds."""
+        ...
+
     def signals(self) -> Awaitable[int]:
-        """The next signal the command is sent (SIGINT, SIGTERM, SIGHUP, SIGINFO)."""
+        """The next signal the command is sent (SIGINT, SIGTERM, SIGHUP, SIGINFO), by FreeBSD's number (SIGINFO: 29)."""
         ...
 
 

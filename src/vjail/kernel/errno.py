@@ -48,6 +48,7 @@ class Errno(enum.Enum):
     EDOM = (33, "Numerical argument out of domain")
     ERANGE = (34, "Result too large")
     EAGAIN = (35, "Resource temporarily unavailable")
+    EMSGSIZE = (40, "Message too long")
     ENOPROTOOPT = (42, "Protocol not available")
     EPROTONOSUPPORT = (43, "Protocol not supported")
     EOPNOTSUPP = (45, "Operation not supported")
