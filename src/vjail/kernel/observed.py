@@ -124,7 +124,10 @@ Address = Inet | Inet6
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of a bridge, as ifconfig(8) shows it."""
+    """One member of a bridge, as ifconfig(8) shows it.
+
+    `proto`, `role` and `state` are spanning tree's, shown where `flags` has STP.
+    """
 
     name: str
     flags: MemberFlag
@@ -132,6 +135,9 @@ class Member:
     ifmaxaddr: int = 0
     priority: int = 128
     path_cost: int = 2000
+    proto: str = "rstp"
+    role: str = "disabled"
+    state: str = "discarding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,7 @@ class BridgeAddress:
 class Vlan:
     """The configuration of a vlan(4); `parent` is None where it is not bound, `tag` and `proto` are then 0.
 
-    `visible` is False inside a vnet the parent is not in: ifconfig(8) shows no vlan line there.
+    `visible` is False away from the vnet the vlan was made in: the kernel tells nothing of its binding there.
     """
 
     tag: int = 0
@@ -196,6 +202,8 @@ class Interface:
     description: str | None = None
     options: int = 0
     """Enabled capabilities (IFCAP_*)."""
+    capabilities: int = 0
+    """Those it has (IFCAP_*)."""
     groups: tuple[str, ...] = ()
     """Without `all`."""
     addresses: tuple[Address, ...] = ()
@@ -207,6 +215,8 @@ class Interface:
     fib: int = 0
     bridge: Bridge | None = None
     vlan: Vlan | None = None
+    drivername: str = ""
+    """The name it was made with: the driver's or cloner's, and its unit."""
 
 
 class RouteFlag(enum.IntFlag):
@@ -239,7 +249,10 @@ Gateway = IPv4Address | IPv6Address | LinkGateway
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route of a vnet's table. `zone` is the interface of a link-local destination or gateway (`fe80::%em0/64`)."""
+    """One route of a vnet's table. `zone` is the interface of a link-local destination or gateway (`fe80::%em0/64`).
+
+    `mtu` 0 is that of the interface; `nhop` numbers the next hop within a family, 0 where the driver does not know.
+    """
 
     destination: IPv4Network | IPv6Network
     gateway: Gateway
@@ -248,6 +261,7 @@ class Route:
     mtu: int = 0
     weight: int = 1
     zone: str | None = None
+    nhop: int = 0
 
 
 class NeighbourState(enum.Enum):
@@ -288,9 +302,48 @@ class Jail:
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A mounted file system: `source` on `target`; `options` in mount(8)'s words (`read-only`, `noatime`, …)."""
+    """A mounted file system: `source` on `target`; `options` in mount(8)'s words (`read-only`, `noatime`, …).
+
+    `fsid` is the 16 digits that `mount -v` prints, empty where there is none.
+    """
 
     fstype: str
     source: str
     target: str
     options: tuple[str, ...] = ()
+    fsid: str = ""
+
+
+class OidType(enum.Enum):
+    """The type of a sysctl; the value is what sysctl(8) calls it."""
+
+    NODE = "node"
+    INT = "integer"
+    UINT = "unsigned integer"
+    LONG = "long integer"
+    ULONG = "unsigned long"
+    STRING = "string"
+
+
+@dataclass(frozen=True, slots=True)
+class Oid:
+    """What is known of a sysctl besides its value. A `tunable` that is not writable is set in loader.conf(5)."""
+
+    name: str
+    type: OidType
+    writable: bool
+    tunable: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFile:
+    """A file of the kernel's, as kldstat(8) shows it; `address` and `size` in bytes, `modules` by id and name."""
+
+    id: int
+    name: str
+    refs: int
+    address: int
+    size: int
+    path: str
+    modules: tuple[tuple[int, str], ...]

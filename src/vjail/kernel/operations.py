@@ -96,6 +96,15 @@ class SetFib(Operation[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class SetOptions(Operation[None]):
+    """SIOCSIFCAP: enable and disable capabilities (IFCAP_*); those the interface does not have stay off."""
+
+    name: str
+    set: int = 0
+    clear: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SetLinkAddress(Operation[None]):
     """SIOCSIFLLADDR."""
 
@@ -332,17 +341,21 @@ class ChangeRoute(Operation[None]):
 
 @dataclass(frozen=True, slots=True)
 class AddNeighbour(Operation[None]):
-    """A permanent entry (`arp -s`, `ndp -s`). EHOSTUNREACH-like errors where no connected net holds it."""
+    """A permanent entry (`arp -s`, `ndp -s`). EINVAL: no connected net holds it. EPERM: it is an own address."""
 
     address: IPv4Address | IPv6Address
     lladdr: bytes
+    interface: str | None = None
+    """The zone of a link-local address."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteNeighbour(Operation[None]):
-    """Delete an entry (`arp -d`, `ndp -d`). ESRCH: none."""
+    """Delete an entry (`arp -d`, `ndp -d`). ENOENT: none. EPERM: an own address's."""
 
     address: IPv4Address | IPv6Address
+    interface: str | None = None
+    """The zone of a link-local address."""
 
 
 # --- jails -----------------------------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ Commands, the jail's life and the checks are handed a System and never ask which
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from vjail.kernel.observed import BridgeAddress, Interface, Jail, Mounted, Neighbour, Route
+from vjail.kernel.observed import BridgeAddress, Interface, Jail, KernelFile, Mounted, Neighbour, Oid, Route
 from vjail.kernel.operations import Operation
 from vjail.release import Release
 
@@ -68,6 +68,16 @@ class System(Protocol):
         """The jails below this one by ascending jid, with `dying` also those on their way out."""
         ...
 
+    def jail(self, key: int | str, *, dying: bool = False) -> Jail:
+        """One jail below this one, by jid or name (jail_get(2)). Raises KernelError(ENOENT) with jail_get's message:
+        `jail "x" not found`, or where it is on its way out and not `dying`, `jail "x" is dying`.
+        """
+        ...
+
+    def jail_parameters(self) -> Sequence[str]:
+        """The names of the parameters a jail has in this kernel now (sysctl security.jail.param), in any order."""
+        ...
+
     def mounts(self) -> Sequence[Mounted]:
         """The mounted file systems this jail may see, in the order in which they were mounted."""
         ...
@@ -77,7 +87,10 @@ class System(Protocol):
         ...
 
     def devfs_rules(self, ruleset: int) -> Sequence[tuple[int, str]]:
-        """The rules of a set: number and text as `devfs rule show` prints it. Raises KernelError(EPERM) in a jail."""
+        """The rules of a set: number and text as `devfs rule show` prints it, but users and groups as numbers.
+
+        Raises KernelError(EPERM) in a jail.
+        """
         ...
 
     def devfs_ruleset_of(self, mount: str) -> int:
@@ -86,6 +99,18 @@ class System(Protocol):
 
     def sysctl(self, name: str) -> Sequence[tuple[str, str]]:
         """Name and value of the sysctl `name` or of all below it. Raises KernelError(ENOENT)."""
+        ...
+
+    def oid(self, name: str) -> Oid:
+        """What is known of a sysctl, leaf or node, besides its value. Raises KernelError(ENOENT)."""
+        ...
+
+    def kernel_files(self) -> Sequence[KernelFile]:
+        """The kernel and the files loaded after it, in the order kldstat(8) shows them."""
+        ...
+
+    def kenv(self) -> Mapping[str, str]:
+        """The kernel environment, kenv(1)."""
         ...
 
     def modules(self) -> Sequence[str]:

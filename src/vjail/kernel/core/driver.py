@@ -33,11 +33,18 @@ class NetworkDriver(Protocol):
     """Carries out what the network's rules decided."""
 
     def create(self, interfaces: Sequence[IfNet]) -> None:
-        """Make an interface, or both halves of an epair, in `interfaces[0].vnet`, down, with their lladdr and mtu."""
+        """Make an interface, or both halves of an epair, in `interfaces[0].vnet`, down, with their lladdr and mtu.
+
+        IPv6 is off but on loopbacks. A NIC and a vnet's lo0 are there already: they are found under their name.
+        """
+        ...
+
+    def adopt(self, interfaces: Sequence[IfNet]) -> None:
+        """Know again, under their idents, interfaces that `create` made in another process, wherever they are."""
         ...
 
     def destroy(self, interfaces: Sequence[IfNet]) -> None:
-        """Remove an interface, or both halves of an epair, wherever they are."""
+        """Remove an interface, or both halves of an epair, wherever they are; a vnet's lo0, as the vnet's last."""
         ...
 
     def rename(self, ifnet: IfNet, name: str) -> None:
@@ -73,7 +80,7 @@ class NetworkDriver(Protocol):
         ...
 
     def move(self, ifnet: IfNet, vnet: int, name: str) -> None:
-        """Move it from `ifnet.vnet` to `vnet`, down and without addresses, under `name`."""
+        """Move it from `ifnet.vnet` to `vnet`, down, without addresses and with IPv6 off, under `name`."""
         ...
 
     def add_address(self, ifnet: IfNet, address: Address) -> None:
@@ -88,8 +95,15 @@ class NetworkDriver(Protocol):
         """What there is in a vnet, by `ident`."""
         ...
 
+    def see(self, ifnet: IfNet) -> Seen | None:
+        """What there is of one interface, None where it is gone; takes no longer where the vnet has many others."""
+        ...
+
     def attach(self, bridge: IfNet, member: IfNet) -> None:
-        """Let the bridge have the member's frames; called only while the bridge is up."""
+        """Let the bridge have the member's frames; called only while the bridge is up.
+
+        A member with SPAN in its flags (`bridge.bridge.members[member.ident]`) gets a copy of every frame instead.
+        """
         ...
 
     def detach(self, bridge: IfNet, member: IfNet) -> None:
@@ -133,7 +147,7 @@ class NetworkDriver(Protocol):
         ...
 
     def add_route(self, vnet: int, route: RouteSpec) -> None:
-        """Add a route the rules allow."""
+        """Add a route the rules allow; beside a gateway `route.interface` is the interface it is reached by."""
         ...
 
     def delete_route(self, vnet: int, route: Route) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.observed import BridgeAddress, Interface, Jail, Mounted, Neighbour, Route
+from vjail.kernel.observed import BridgeAddress, Interface, Jail, KernelFile, Mounted, Neighbour, Oid, Route
 from vjail.kernel.operations import Operation
 from vjail.release import Release
 
@@ -145,6 +145,14 @@ class View:
         """The jails below this one by ascending jid."""
         return self._host.prisons.jails(self._caller, dying=dying)
 
+    def jail(self, key: int | str, *, dying: bool = False) -> Jail:
+        """One jail below this one, by jid or name. Raises KernelError(ENOENT) with jail_get(2)'s message."""
+        return self._host.prisons.jail(self._caller, key, dying=dying)
+
+    def jail_parameters(self) -> Sequence[str]:
+        """The names of the parameters a jail has in this kernel now."""
+        return self._host.prisons.parameters()
+
     def mounts(self) -> Sequence[Mounted]:
         """The mounted file systems this jail may see."""
         return self._host.mounts.mounts(self._caller)
@@ -164,6 +172,18 @@ class View:
     def sysctl(self, name: str) -> Sequence[tuple[str, str]]:
         """Name and value of the sysctl `name` or of all below it."""
         return self._host.sysctls.values(self._caller, name)
+
+    def oid(self, name: str) -> Oid:
+        """What is known of a sysctl besides its value."""
+        return self._host.sysctls.oid(self._caller, name)
+
+    def kernel_files(self) -> Sequence[KernelFile]:
+        """The kernel and the files loaded after it."""
+        return self._host.modules.files(self._caller)
+
+    def kenv(self) -> Mapping[str, str]:
+        """The kernel environment."""
+        return self._host.modules.kenv(self._caller)
 
     def modules(self) -> Sequence[str]:
         """The kernel modules loaded after the kernel."""

@@ -1,0 +1,239 @@
+"""ifconfig(8): options, and the listings of 15, which no recording has. Source: spec §1, §11, §13."""
+
+from __future__ import annotations
+
+import pytest
+from network_lab import Lab, type_command
+
+from vjail.release import Release
+
+USAGE_13 = """\
+usage: ifconfig [-f type:format] [-g groupname] [-C] [-L] interface address_family
+                [address [dest_address]] [parameters]
+       ifconfig interface create
+       ifconfig -a [-g groupname] [-C] [-L] [-d] [-m] [-u] [-v] [address_family]
+       ifconfig -l [-d] [-u] [address_family]
+       ifconfig [-g groupname] [-C] [-L] [-d] [-m] [-u] [-v]
+"""
+
+BRIDGE_15 = (
+    "bridge0: flags=1008843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST,LOWER_UP> metric 0 mtu 1500\n"
+    "\toptions=0\n"
+    "\tether 58:9c:fc:10:bc:16\n"
+    "\tid 00:00:00:00:00:00 priority 32768 hellotime 2 fwddelay 15\n"
+    "\tmaxage 20 holdcnt 6 proto rstp maxaddr 2000 timeout 1200\n"
+    "\troot id 00:00:00:00:00:00 priority 32768 ifcost 0 port 0\n"
+    "\tbridge flags=0<>\n"
+    "\tmember: epair0a flags=143<LEARNING,DISCOVER,AUTOEDGE,AUTOPTP>\n"
+    "\t        port 5 priority 128 path cost 2000 vlan protocol 802.1q\n"
+    "\tgroups: bridge\n"
+    "\tnd6 options=9<PERFORMNUD,IFDISABLED>\n"
+)
+
+EPAIR_15 = (
+    "epair0a: flags=1008943<UP,BROADCAST,RUNNING,PROMISC,SIMPLEX,MULTICAST,LOWER_UP> metric 0 mtu 1500\n"
+    "\toptions=8<VLAN_MTU>\n"
+    "\tether 58:9c:fc:10:ba:31\n"
+    "\tinet 10.0.0.1 netmask 0xffffff00 broadcast 10.0.0.255\n"
+    "\tinet6 fe80::5a9c:fcff:fe10:ba31%epair0a prefixlen 64 scopeid 0x5\n"
+    "\tgroups: epair\n"
+    "\tmedia: Ethernet 10Gbase-T (10Gbase-T <full-duplex>)\n"
+    "\tstatus: active\n"
+    "\tnd6 options=21<PERFORMNUD,AUTO_LINKLOCAL>\n"
+)
+
+
+def lab(release: Release = Release.V13) -> Lab:
+    """A host with an epair whose a end is up, has addresses and is a member of bridge0, and a vnet jail j."""
+    made = Lab(release=release)
+    made.create_jail(0, "j", vnet=True)
+    for line in (
+        "epair create",
+        "bridge create",
+        "bridge0 addm epair0a up",
+        "epair0a inet6 -ifdisabled up",
+        "epair0a inet 10.0.0.1/24",
+    ):
+        assert type_command(made, f"ifconfig {line}").code == 0
+        made.clock.now += 3
+    return made
+
+
+def listed(at: Lab, words: str) -> str:
+    """What a listing prints, which says nothing on standard error."""
+    result = type_command(at, f"ifconfig {words}")
+    assert (result.stderr, result.code) == ("", 0), words
+    return result.stdout
+
+
+def names(listing: str) -> list[str]:
+    """The interfaces of a listing."""
+    return [line.partition(":")[0] for line in listing.splitlines() if not line.startswith("\t")]
+
+
+def test_listings_of_15() -> None:
+    at = lab(Release.V15)
+    assert listed(at, "bridge0") == BRIDGE_15
+    assert listed(at, "epair0a") == EPAIR_15
+    assert listed(at, "pflog0") == "pflog0: flags=0 metric 0 mtu 33160\n\toptions=0\n\tgroups: pflog\n"
+    type_command(at, "ifconfig bridge0 ifmaxaddr epair0a 3")
+    assert "\n\t        ifmaxaddr 3 port 5 priority 128 path cost 2000 vlan protocol" in listed(at, "bridge0")
+
+
+def test_bit_5_of_the_flags_is_set_in_13_only() -> None:
+    for release, flags in (
+        (Release.V12, "8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST>"),
+        (Release.V13, "8863<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST>"),
+        (Release.V14, "1008843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST,LOWER_UP>"),
+    ):
+        at = lab(release)
+        type_command(at, "ifconfig vtnet0 up")
+        assert listed(at, "vtnet0").startswith(f"vtnet0: flags={flags} ")
+
+
+def test_an_address_family_limits_what_is_shown() -> None:
+    at = lab()
+    first = "epair0a: flags=8963<UP,BROADCAST,RUNNING,PROMISC,SIMPLEX,MULTICAST> metric 0 mtu 1500\n"
+    options = "\toptions=8<VLAN_MTU>\n"
+    inet6 = "\tinet6 fe80::27:1eff:fe03:60a%epair0a prefixlen 64 scopeid 0x5\n"
+    nd6 = "\tnd6 options=21<PERFORMNUD,AUTO_LINKLOCAL>\n"
+    assert listed(at, "epair0a inet6") == first + options + inet6 + nd6
+    assert listed(at, "epair0a inet") == first + options + "\tinet 10.0.0.1 netmask 0xffffff00 broadcast 10.0.0.255\n"
+    for word in ("ether", "link", "lladdr"):
+        assert listed(at, f"epair0a {word}") == first + options + "\tether 02:27:1e:03:06:0a\n"
+
+
+def test_by_netlink_an_interface_without_such_an_address_is_not_shown() -> None:
+    everything = ["vtnet0", "vtnet1", "lo0", "pflog0", "epair0a", "epair0b", "bridge0"]
+    assert names(listed(lab(), "-a inet")) == everything
+    at = lab(Release.V15)
+    assert names(listed(at, "-a inet")) == ["epair0a"]
+    assert names(listed(at, "-a ether")) == ["vtnet0", "vtnet1", "epair0a", "epair0b", "bridge0"]
+    assert names(listed(at, "-a link")) == everything
+    assert listed(at, "epair0b inet6") == ""
+
+
+@pytest.mark.parametrize("release", [Release.V13, Release.V15])
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("-l", "vtnet0 vtnet1 lo0 pflog0 epair0a epair0b bridge0"),
+        ("-lu", "epair0a bridge0"),
+        ("-l -d", "vtnet0 vtnet1 lo0 pflog0 epair0b"),
+        ("-l inet", "epair0a"),
+        ("-l inet6", "epair0a"),
+        ("-l ether", "vtnet0 vtnet1 epair0a epair0b bridge0"),
+        ("-l link", "vtnet0 vtnet1 lo0 pflog0 epair0a epair0b bridge0"),
+        ("-l -u ether", "epair0a bridge0"),
+    ],
+)
+def test_names(release: Release, words: str, found: str) -> None:
+    assert listed(lab(release), words) == f"{found}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("", ["vtnet0", "vtnet1", "lo0", "pflog0", "epair0a", "epair0b", "bridge0"]),
+        ("-u", ["epair0a", "bridge0"]),
+        ("-a -d", ["vtnet0", "vtnet1", "lo0", "pflog0", "epair0b"]),
+        ("-a -g epair", ["epair0a", "epair0b"]),
+        ("-a -g '[bl]*'", ["lo0", "bridge0"]),
+        ("-a -G '[elp]*'", ["vtnet0", "vtnet1", "bridge0"]),
+        ("-a -g all -G epair", ["vtnet0", "vtnet1", "lo0", "pflog0", "bridge0"]),
+        ("-u epair0b", []),
+    ],
+)
+def test_which_interfaces_are_listed(words: str, found: list[str]) -> None:
+    assert names(listed(lab(), words)) == found
+
+
+def test_groups_by_name() -> None:
+    at = lab()
+    assert listed(at, "-g epair") == "epair0b\nepair0a\n"
+    assert listed(at, "-g nosuch") == ""
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("inet:cidr", "\tinet 10.0.0.1/24 broadcast 10.0.0.255\n"),
+        ("inet:dotted", "\tinet 10.0.0.1 netmask 255.255.255.0 broadcast 10.0.0.255\n"),
+        ("inet:hex", "\tinet 10.0.0.1 netmask 0xffffff00 broadcast 10.0.0.255\n"),
+        ("inet6:cidr", "\tinet6 fe80::27:1eff:fe03:60a%epair0a/64 scopeid 0x5\n"),
+        ("ether:dash", "\tether 02-27-1e-03-06-0a\n"),
+        ("inet:cidr,ether:dash", "\tether 02-27-1e-03-06-0a\n"),
+        ("ether:dash,inet:cidr", "\tinet 10.0.0.1/24 broadcast 10.0.0.255\n"),
+    ],
+)
+def test_formats_by_option_or_environment(form: str, line: str) -> None:
+    at = lab()
+    assert line in listed(at, f"-f {form} epair0a")
+    assert line in type_command(at, "ifconfig epair0a", environ={"IFCONFIG_FORMAT": form}).stdout
+
+
+def test_a_format_of_nothing_is_passed_over() -> None:
+    result = type_command(lab(), "ifconfig -f cidr,ether:dash epair0a ether")
+    assert result.stderr == "ifconfig: Skipping invalid format specification: cidr\n\n"
+    assert "\tether 02-27-1e-03-06-0a\n" in result.stdout
+
+
+def test_formats_of_15() -> None:
+    at = lab(Release.V15)
+    assert "inet 10.0.0.1/24 broadcast" in listed(at, "-f cidr epair0a")
+    assert (
+        "netmask 0xffffff00"
+        in type_command(at, "ifconfig -f default epair0a", environ={"IFCONFIG_FORMAT": "cidr"}).stdout
+    )
+    assert type_command(at, "ifconfig -f foo epair0a inet").stderr == "ifconfig: Skipping invalid format: foo\n\n"
+
+
+def test_capabilities_are_shown_on_demand() -> None:
+    at = lab()
+    type_command(at, "ifconfig epair0b -vlanmtu")
+    assert "options" not in listed(at, "epair0b ether")
+    assert "\tcapabilities=8<VLAN_MTU>\n\tether" in listed(at, "-m epair0b")
+
+
+def test_driver_names_of_15() -> None:
+    at = lab(Release.V15)
+    for line in ("epair0a name uplink", "vtnet1.7 create", "vlan create"):
+        type_command(at, f"ifconfig {line}")
+    for name, driver in (("uplink", "epair0"), ("bridge0", "bridge0"), ("vtnet1.7", "vlan"), ("vlan0", "vlan0")):
+        assert listed(at, f"-D {name}").endswith(f"\tdrivername: {driver}\n")
+        assert listed(at, f"-v {name}").endswith(f"\tdrivername: {driver}\n")
+    assert "drivername" not in listed(lab(), "-v epair0a")
+
+
+def test_inside_a_jail_from_15_on() -> None:
+    at = lab(Release.V15)
+    assert listed(at, "-j j -l") == "lo0 pflog0\n"
+    assert listed(at, "-j 1 epair create") == "epair0a\n"
+    assert listed(at, "-j j -l") == "lo0 pflog0 epair0a epair0b\n"
+    result = type_command(at, "ifconfig -j nosuch -l")
+    assert (result.stderr, result.code) == ("ifconfig: jail not found: No such file or directory\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("-l -a", ""),
+        ("-l -m", ""),
+        ("-u -d", ""),
+        ("-a inet extra", ""),
+        ("-G epair", ""),
+        ("-a nosuch", "ifconfig: Address family 'nosuch' unknown.\n"),
+        ("-l nosuch", "ifconfig: Address family 'nosuch' unknown.\n"),
+        ("-x", "ifconfig: illegal option -- x\n"),
+        ("-j j -l", "ifconfig: illegal option -- j\n"),
+        ("-f", "ifconfig: option requires an argument -- f\n"),
+    ],
+)
+def test_usage(words: str, said: str) -> None:
+    result = type_command(lab(), f"ifconfig {words}")
+    assert (result.stdout, result.stderr, result.code) == ("", said + USAGE_13, 1)
+
+
+def test_usage_of_15_names_the_jail() -> None:
+    result = type_command(lab(Release.V15), "ifconfig -l -a")
+    assert result.stderr.startswith("usage: ifconfig [-j jail] [-f type:format] ")
