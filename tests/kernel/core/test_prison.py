@@ -413,6 +413,38 @@ def test_queries() -> None:
             question()
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("vnet", "new"),
+        ("securelevel", 2),
+        ("enforce_statfs", 1),
+        ("devfs_ruleset", 5),
+        ("children.max", 3),
+        ("children.cur", 1),
+        ("allow.mlock", True),
+        ("allow.chflags", False),
+        ("host.domainname", "example.org"),
+    ],
+)
+def test_what_sysctl_shows(parameter: str, value: bool | int | str) -> None:
+    host = FakeHost()
+    words = "securelevel=2 enforce_statfs=1 devfs_ruleset=5 children.max=3 allow.mlock host.domainname=example.org"
+    jid = create(host, f"name=a path=/ persist vnet {words}")
+    create(host, "name=a.b path=/ persist")
+    assert PrisonQueries(host.prisons).get(jid, parameter) == value
+
+
+def test_what_sysctl_does_not_know() -> None:
+    queries = PrisonQueries(FakeHost().prisons)
+    with pytest.raises(KernelError) as caught:
+        queries.get(0, "persist")
+    assert caught.value.errno is Errno.ENOENT
+    with pytest.raises(KernelError) as caught:
+        queries.set(0, "enforce_statfs", 1)
+    assert caught.value.errno is Errno.EPERM
+
+
 def test_the_hosts_own_names_outlive_it() -> None:
     journal = Memory()
     PrisonQueries(FakeHost(journal=journal).prisons).set(0, "host.hostname", "fbsd")
