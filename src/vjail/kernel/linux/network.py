@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 from vjail.kernel.core.driver import Seen
+from vjail.kernel.core.fib import NOWHERE, Entry, Fib, as_route
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import links
 from vjail.kernel.linux.netlink import NetlinkError, Request, Socket
-from vjail.kernel.linux.routes import Routes
+from vjail.kernel.linux.routes import RouteTable, adopted, kept
 from vjail.kernel.linux.vnets import LOOPBACK, VnetSpaces
 from vjail.kernel.observed import (
     Address,
@@ -30,6 +31,7 @@ from vjail.kernel.observed import (
     Neighbour,
     NeighbourState,
     Route,
+    RouteFlag,
 )
 from vjail.kernel.operations import RouteSpec
 
@@ -46,6 +48,7 @@ class Port:
     ifnet: IfNet
     vnet: int
     index: int
+    up: bool = False
     inet6_enabled: bool = False
     inet6: dict[IPv6Address, Inet6] = field(default_factory=dict)
     lladdr: bytes | None = None
@@ -57,27 +60,48 @@ class Port:
 class LinuxNetwork:
     """A `NetworkDriver` (core/driver.py)."""
 
-    def __init__(self, vnets: VnetSpaces, make_nic: Callable[[IfNet], None]) -> None:
+    def __init__(self, vnets: VnetSpaces) -> None:
         self._vnets = vnets
-        self._make_nic = make_nic
         self._ports: dict[int, Port] = {}
         self._in_vnet: dict[int, dict[int, Port]] = {}
-        self._routes = Routes(vnets)
+        self._tables: dict[int, RouteTable] = {}
 
     def _enter(self, port: Port, vnet: int) -> None:
-        self._in_vnet.get(port.vnet, {}).pop(port.ifnet.ident, None)
+        ident = port.ifnet.ident
         port.vnet = vnet
-        self._ports[port.ifnet.ident] = port
-        self._in_vnet.setdefault(vnet, {})[port.ifnet.ident] = port
+        self._ports[ident] = port
+        self._in_vnet.setdefault(vnet, {})[ident] = port
+        if vnet not in self._tables:
+            fib = Fib(lambda other: self._ports[other].ifnet.index)
+            self._tables[vnet] = RouteTable(self._vnets[vnet].socket, fib)
+        self._tables[vnet].fib.attach(ident, loopback=port.ifnet.kind is Kind.LOOPBACK)
 
     def _leave(self, ident: int) -> Port:
-        port = self._ports.pop(ident)
-        del self._in_vnet[port.vnet][ident]
+        port = self._ports[ident]
+        self._tables[port.vnet].fib.detach(ident)
+        del self._in_vnet[port.vnet][ident], self._ports[ident]
+        if not self._in_vnet[port.vnet]:
+            del self._in_vnet[port.vnet], self._tables[port.vnet]
         return port
 
-    def index(self, ifnet: IfNet) -> int:
-        """The device's index in its vnet, 0 where it has none."""
-        return self._ports[ifnet.ident].index
+    def index_of(self, vnet: int, name: str) -> int:
+        """The index of the device of that name in a vnet, 0 where it has none or is not there."""
+        found = (port.index for port in self._in_vnet[vnet].values() if port.ifnet.name == name)
+        return next(found, 0)
+
+    def check_reachable(self, vnet: int, destination: IPv4Address | IPv6Address, zone: str | None) -> None:
+        """Raise what FreeBSD's ip_output(9) says of a destination where Linux says something else, or nothing."""
+        ports = self._in_vnet[vnet]
+        ident = next((each for each, port in ports.items() if port.ifnet.name == zone), None)
+        for entry in self._tables[vnet].fib.lookup(destination, ident)[:1]:
+            if entry.flags & NOWHERE:
+                raise KernelError(Errno.ENETUNREACH)
+            port = ports.get(entry.link)
+            own = RouteFlag.HOST in entry.flags and RouteFlag.PINNED in entry.flags
+            if own and not ports[entry.out].up:
+                raise KernelError(Errno.EHOSTUNREACH)
+            if port is not None and not port.index and not own:
+                raise KernelError(Errno.ENETDOWN)
 
     # --- making and moving -------------------------------------------------------------------------------------------
 
@@ -95,16 +119,16 @@ class LinuxNetwork:
                     # Linux has one loopback to a namespace; a bridge without ports keeps addresses just as well.
                     self._make_bridge(first, first.vnet, first.name)
                 case Kind.LOOPBACK:
-                    self._socket(first).request(links.set_mtu(self._index_of(first.vnet, first.name), first.mtu))
+                    self._socket(first).request(links.set_mtu(self._look_up(first.vnet, first.name), first.mtu))
                 case Kind.NIC:
-                    self._make_nic(first)
+                    pass  # found under its name, as a vnet's lo0
                 case Kind.PFLOG | Kind.VLAN:
                     self._enter(Port(first, first.vnet, 0), first.vnet)
                     return
                 case _:
                     raise KernelError(Errno.EOPNOTSUPP)
         for each in interfaces:
-            self._enter(Port(each, each.vnet, self._index_of(each.vnet, each.name)), each.vnet)
+            self._enter(Port(each, each.vnet, self._look_up(each.vnet, each.name)), each.vnet)
         if first.kind is Kind.LOOPBACK:
             self._ports[first.ident].inet6_enabled = True
 
@@ -113,20 +137,28 @@ class LinuxNetwork:
         for each in interfaces:
             port = Port(each, each.vnet, 0, addresses=[held.address for held in each.addresses])
             with contextlib.suppress(NetlinkError):
-                port.index = self._index_of(each.vnet, each.name)
+                port.index = self._look_up(each.vnet, each.name)
             self._enter(port, each.vnet)
         for port in self._ports.values():
+            fib = self._tables[port.vnet].fib
+            port.up = port.ifnet.up
+            fib.set_up(port.ifnet.ident, port.up)
+            for held in port.ifnet.addresses:
+                fib.add_address(port.ifnet.ident, held.address)
             port.inet6 = {a.address: a for a in (h.address for h in port.ifnet.addresses) if isinstance(a, Inet6)}
             if port.index:
                 path = f"{_IPV6}/conf/{port.ifnet.name}/disable_ipv6"
                 with contextlib.suppress(OSError):
                     port.inet6_enabled = self._vnets.read(port.vnet, path) == "0"
+        for vnet, table in self._tables.items():
+            device = {port.index: ident for ident, port in self._in_vnet[vnet].items() if port.index}
+            adopted(table.fib, self._vnets[vnet].socket, device)
 
     def _make_bridge(self, ifnet: IfNet, vnet: int, name: str) -> None:
         socket = self._vnets[vnet].socket
         socket.request(links.new_bridge(name, ifnet.lladdr or b"\x02\0\0\0\0\1", _bridge_settings(ifnet)))
         # An MTU that was set is not changed by members that come and go.
-        socket.request(links.set_mtu(self._index_of(vnet, name), ifnet.mtu))
+        socket.request(links.set_mtu(self._look_up(vnet, name), ifnet.mtu))
 
     def destroy(self, interfaces: Sequence[IfNet]) -> None:
         """Remove an interface, or both halves of an epair, wherever they are."""
@@ -149,18 +181,18 @@ class LinuxNetwork:
                 if error.errno != errno.EBUSY:
                     raise
                 # Before Linux 6.2 only what is down can be renamed.
-                with self._routes.kept(port.vnet, port.index):
+                with kept(socket, port.index):
                     socket.request(links.set_flags(port.index, 0, links.IFF_UP), links.rename(port.index, name))
                     socket.request(links.set_flags(port.index, links.IFF_UP, links.IFF_UP))
 
     def move(self, ifnet: IfNet, vnet: int, name: str) -> None:
         """Move it to `vnet`, down and without addresses."""
-        port = self._ports[ifnet.ident]
+        source = self._vnets[self._ports[ifnet.ident].vnet].socket
+        port = self._leave(ifnet.ident)
         port.inet6.clear()
         port.addresses.clear()
-        port.inet6_enabled = False
+        port.up = port.inet6_enabled = False
         if port.index:
-            source = self._vnets[port.vnet].socket
             with _freebsd():
                 if ifnet.kind in (Kind.BRIDGE, Kind.LOOPBACK):
                     # Linux keeps a bridge where it was made.
@@ -172,13 +204,8 @@ class LinuxNetwork:
                         links.set_flags(port.index, 0, links.IFF_UP | links.IFF_PROMISC),
                         links.move(port.index, self._vnets[vnet].namespace, name),
                     )
-                port.index = self._index_of(vnet, name)
+                port.index = self._look_up(vnet, name)
         self._enter(port, vnet)
-
-    def forget_vnet(self, vnet: int) -> None:
-        """Its namespace goes; nothing of it is left but what goes with it."""
-        for ident in self._in_vnet.pop(vnet, {}):
-            del self._ports[ident]
 
     # --- settings ----------------------------------------------------------------------------------------------------
 
@@ -186,6 +213,8 @@ class LinuxNetwork:
         """Set or clear UP."""
         port = self._ports[ifnet.ident]
         if not port.index:
+            port.up = up
+            self._tables[port.vnet].fib.set_up(ifnet.ident, up)
             return
         socket = self._vnets[port.vnet].socket
         with _freebsd():
@@ -196,6 +225,11 @@ class LinuxNetwork:
                 socket.request(_tolerant(request, errno.EADDRNOTAVAIL))
             if up:
                 self._restore_inet6(port)
+            port.up = up
+            self._tables[port.vnet].fib.set_up(ifnet.ident, up)
+            if up:
+                # What was lost with the device's going down comes back with it.
+                self._route(port.vnet)
 
     def set_mtu(self, ifnet: IfNet, mtu: int) -> None:
         """Set the MTU, bytes."""
@@ -245,8 +279,9 @@ class LinuxNetwork:
     # --- addresses ---------------------------------------------------------------------------------------------------
 
     def add_address(self, ifnet: IfNet, address: Address) -> None:
-        """Add an address, or replace the same one."""
+        """Add an address, or replace the same one. Raises KernelError(EEXIST): a static route has its network."""
         port = self._ports[ifnet.ident]
+        self._tables[port.vnet].fib.add_address(ifnet.ident, address)
         if not port.index:
             port.addresses = [a for a in port.addresses if a.address != address.address] + [address]
             return
@@ -260,9 +295,11 @@ class LinuxNetwork:
     def _add_inet(self, port: Port, address: Inet) -> None:
         socket = self._vnets[port.vnet].socket
         stale = [
-            _tolerant(links.remove_inet(port.index, seen.address, seen.prefixlen, peer=seen.peer), errno.EADDRNOTAVAIL)
-            for seen in self._addresses(port.vnet, port.index)
-            if seen.address == address.address and isinstance(seen.address, IPv4Address)
+            _tolerant(
+                links.remove_inet(port.index, other.address, other.prefixlen, peer=other.peer), errno.EADDRNOTAVAIL
+            )
+            for other in self._addresses(port.vnet, port.index)
+            if other.address == address.address and isinstance(other.address, IPv4Address)
         ]
         socket.request(
             *stale,
@@ -287,8 +324,9 @@ class LinuxNetwork:
         socket.request(links.add_inet6(port.index, address.address, address.prefixlen))
 
     def remove_address(self, ifnet: IfNet, address: Address) -> None:
-        """Remove an address."""
+        """Remove an address, and the static routes that went with it."""
         port = self._ports[ifnet.ident]
+        self._tables[port.vnet].fib.remove_address(ifnet.ident, address.address)
         if not port.index:
             port.addresses = [a for a in port.addresses if a.address != address.address]
             return
@@ -302,6 +340,7 @@ class LinuxNetwork:
                     length = _prefixlen(address.netmask)
                     request = links.remove_inet(port.index, address.address, length, peer=address.destination)
             socket.request(_tolerant(request, errno.EADDRNOTAVAIL))
+            self._route(port.vnet)
 
     def _addresses(self, vnet: int, index: int = 0) -> Iterator[links.LinkAddress]:
         for message in self._vnets[vnet].socket.dump(*links.dump_addresses(index)):
@@ -315,23 +354,24 @@ class LinuxNetwork:
         with _freebsd():
             devices = {link.index: link for link in map(links.read_link, socket.dump(*links.dump_links()))}
             found: dict[int, list[Address]] = {}
-            for seen in self._addresses(vnet):
-                found.setdefault(seen.index, []).append(_address(seen))
-        result: dict[int, Seen] = {}
-        for ident, port in self._in_vnet.get(vnet, {}).items():
-            device = devices.get(port.index)
-            if device is None:
-                if not port.index:
-                    result[ident] = Seen(port.ifnet.up, port.ifnet.mtu, port.ifnet.lladdr, tuple(port.addresses))
-                continue
-            up = bool(device.flags & links.IFF_UP)
-            addresses = found.get(port.index, [])
-            if not (up and port.inet6_enabled):
-                # Linux drops IPv6 addresses of what is down; FreeBSD does not, and they are given back at its up.
-                addresses = [a for a in addresses if isinstance(a, Inet)] + list(port.inet6.values())
-            lladdr = port.lladdr or (None if port.ifnet.lladdr is None else device.address)
-            result[ident] = Seen(up, device.mtu, lladdr, tuple(addresses))
-        return result
+            for each in self._addresses(vnet):
+                found.setdefault(each.index, []).append(_address(each))
+        return {
+            ident: seen
+            for ident, port in self._in_vnet.get(vnet, {}).items()
+            if (seen := _seen(port, devices.get(port.index), found.get(port.index, []))) is not None
+        }
+
+    def see(self, ifnet: IfNet) -> Seen | None:
+        """What there is of one interface, None where it is gone."""
+        port = self._ports[ifnet.ident]
+        if not port.index:
+            return _seen(port, None, [])
+        try:
+            device = links.read_link(self._vnets[port.vnet].socket.get(*links.get_link_at(port.index)))
+        except NetlinkError:
+            return None
+        return _seen(port, device, [_address(each) for each in self._addresses(port.vnet, port.index)])
 
     # --- bridges -----------------------------------------------------------------------------------------------------
 
@@ -422,19 +462,36 @@ class LinuxNetwork:
     # --- routes and neighbours ---------------------------------------------------------------------------------------
 
     def routes(self, vnet: int) -> Sequence[Route]:
-        """The table, own addresses' host routes included."""
+        """The table in the order in which netstat(1) shows it."""
+        device = {port.index: ident for ident, port in self._in_vnet[vnet].items() if port.index}
         with _freebsd():
-            return self._routes.table(vnet, self._by_index(vnet))
+            return [self._shown(entry) for entry in self._tables[vnet].entries(device)]
+
+    def _shown(self, entry: Entry) -> Route:
+        return as_route(entry, lambda ident: self._ports[ident].ifnet)
 
     def add_route(self, vnet: int, route: RouteSpec) -> None:
-        """Add a route the rules allow."""
+        """Add a route; the core has found the interface it leaves by."""
+        fib = self._tables[vnet].fib
+        ident = next(ident for ident, port in self._in_vnet[vnet].items() if port.ifnet.name == route.interface)
+        fib.add_static(ident, route)
         with _freebsd():
-            self._routes.add(vnet, route, self._by_name(vnet))
+            self._route(vnet)
 
     def delete_route(self, vnet: int, route: Route) -> None:
         """Delete one of `routes(vnet)`."""
+        fib = self._tables[vnet].fib
+        entry = next((entry for entry in fib.entries() if self._shown(entry) == route), None)
+        if entry is None:
+            raise KernelError(Errno.ESRCH)
+        fib.delete(entry)
         with _freebsd():
-            self._routes.delete(vnet, route, self._by_name(vnet))
+            self._route(vnet)
+
+    def _route(self, vnet: int) -> None:
+        ports = self._in_vnet[vnet]
+        up = frozenset(ident for ident, port in ports.items() if port.up)
+        self._tables[vnet].put_in_force({ident: port.index for ident, port in ports.items()}, up)
 
     def neighbours(self, vnet: int) -> Sequence[Neighbour]:
         """The ARP and ND entries, own addresses not included."""
@@ -481,14 +538,11 @@ class LinuxNetwork:
             with _freebsd():
                 self._vnets[port.vnet].socket.request(request(port.index))
 
-    def _index_of(self, vnet: int, name: str) -> int:
+    def _look_up(self, vnet: int, name: str) -> int:
         return links.read_link(self._vnets[vnet].socket.get(*links.get_link(name))).index
 
     def _by_index(self, vnet: int) -> dict[int, IfNet]:
         return {port.index: port.ifnet for port in self._in_vnet.get(vnet, {}).values() if port.index}
-
-    def _by_name(self, vnet: int) -> dict[str, int]:
-        return {port.ifnet.name: port.index for port in self._in_vnet.get(vnet, {}).values() if port.index}
 
 
 _FORWARDING = {4: "/proc/sys/net/ipv4/ip_forward", 6: f"{_IPV6}/conf/all/forwarding"}
@@ -526,6 +580,18 @@ def _prefixlen(netmask: IPv4Address) -> int:
     """The length of a mask's run of ones; Linux has no others."""
     bits = f"{int(netmask):032b}"
     return len(bits) - len(bits.lstrip("1"))
+
+
+def _seen(port: Port, device: links.Link | None, addresses: list[Address]) -> Seen | None:
+    if device is None:
+        # Without a device nothing but the core knows of it.
+        return None if port.index else Seen(port.up, port.ifnet.mtu, port.ifnet.lladdr, tuple(port.addresses))
+    up = bool(device.flags & links.IFF_UP)
+    if not (up and port.inet6_enabled):
+        # Linux drops IPv6 addresses of what is down; FreeBSD does not, and they are given back at its up.
+        addresses = [a for a in addresses if isinstance(a, Inet)] + list(port.inet6.values())
+    lladdr = port.lladdr or (None if port.ifnet.lladdr is None else device.address)
+    return Seen(up, device.mtu, lladdr, tuple(addresses))
 
 
 def _address(seen: links.LinkAddress) -> Address:

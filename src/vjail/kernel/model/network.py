@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 from vjail.kernel.core.driver import Seen
+from vjail.kernel.core.fib import Entry, Fib, as_route
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.model.fib import Entry, Fib
-from vjail.kernel.observed import Address, Gateway, Kind, LinkGateway, Neighbour, NeighbourState, Route, RouteFlag
+from vjail.kernel.observed import Address, Kind, Neighbour, NeighbourState, Route
 from vjail.kernel.operations import RouteSpec
-
-_NOWHERE = RouteFlag.BLACKHOLE | RouteFlag.REJECT
 
 
 @dataclass(slots=True)
@@ -215,34 +213,13 @@ class MemoryDriver:
         return [self._route(entry) for entry in self.nets[vnet].fib.entries()]
 
     def _route(self, entry: Entry) -> Route:
-        gateway: Gateway = entry.gateway or LinkGateway(self._devices[entry.link].ifnet.index)
-        zone = None if entry.zone is None else self._devices[entry.zone].ifnet.name
-        name = self._devices[entry.out].ifnet.name
-        return Route(entry.destination, gateway, entry.flags, name, entry.mtu, entry.weight, zone, entry.nhop)
+        return as_route(entry, lambda ident: self._devices[ident].ifnet)
 
     def add_route(self, vnet: int, route: RouteSpec) -> None:
         """Add a route; the core has found the interface it leaves by."""
         net = self.nets[vnet]
         ident = next(ident for ident, device in net.devices.items() if device.ifnet.name == route.interface)
-        towards = route.gateway or route.destination.network_address
-        flags = route.flags | RouteFlag.UP
-        if route.gateway is not None and not flags & _NOWHERE:
-            flags |= RouteFlag.GATEWAY
-        scoped = towards.version == 6 and (towards.is_link_local or route.destination.is_link_local)
-        source = net.fib.source_on(ident, towards)
-        net.fib.add(
-            Entry(
-                route.destination,
-                flags,
-                ident,
-                ident,
-                route.gateway,
-                source,
-                ident if scoped and not flags & _NOWHERE else None,
-                route.mtu,
-                route.weight or 1,
-            )
-        )
+        net.fib.add_static(ident, route)
 
     def delete_route(self, vnet: int, route: Route) -> None:
         """Delete one of `routes`."""

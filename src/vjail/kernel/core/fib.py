@@ -11,9 +11,11 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from vjail.kernel.core.ifnet import IfNet
+from vjail.kernel.core.nexthops import NextHops
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.model.nexthops import NextHops
-from vjail.kernel.observed import Address, Inet, Inet6, RouteFlag
+from vjail.kernel.observed import Address, Gateway, Inet, Inet6, LinkGateway, Route, RouteFlag
+from vjail.kernel.operations import RouteSpec
 
 IP = IPv4Address | IPv6Address
 Net = IPv4Network | IPv6Network
@@ -24,6 +26,8 @@ Place = tuple[int, int, int]
 
 _CONNECTED = RouteFlag.UP | RouteFlag.PINNED
 _OWN = _CONNECTED | RouteFlag.HOST | RouteFlag.STATIC
+NOWHERE = RouteFlag.BLACKHOLE | RouteFlag.REJECT
+"""The flags of routes whose packets end here."""
 _SCOPE_SHIFT = 96
 """KAME keeps the interface index of a link-local address in its second 16 bits."""
 
@@ -109,6 +113,17 @@ class Fib:
         return next((port.ident for port in self._ports.values() if port.loopback), None)
 
     # --- static routes ---
+
+    def add_static(self, ident: int, route: RouteSpec) -> None:
+        """Add a static route out of an interface."""
+        towards = route.gateway or route.destination.network_address
+        flags = route.flags | RouteFlag.UP
+        if route.gateway is not None and not flags & NOWHERE:
+            flags |= RouteFlag.GATEWAY
+        scoped = towards.version == 6 and (towards.is_link_local or route.destination.is_link_local)
+        zone = ident if scoped and not flags & NOWHERE else None
+        source, weight = self.source_on(ident, towards), route.weight or 1
+        self.add(Entry(route.destination, flags, ident, ident, route.gateway, source, zone, route.mtu, weight))
 
     def add(self, entry: Entry) -> None:
         """Add a route beside those there are."""
@@ -264,6 +279,14 @@ class Fib:
     def _place(self, net: Net, zone: int | None) -> Place:
         scope = self._index_of(zone) if zone is not None and _is_scoped(net) else 0
         return net.version, _embedded(net.network_address, scope), net.prefixlen
+
+
+def as_route(entry: Entry, interface: Callable[[int], IfNet]) -> Route:
+    """A route as it is shown; `interface` gives an interface by ident."""
+    gateway: Gateway = entry.gateway or LinkGateway(interface(entry.link).index)
+    zone = None if entry.zone is None else interface(entry.zone).name
+    name = interface(entry.out).name
+    return Route(entry.destination, gateway, entry.flags, name, entry.mtu, entry.weight, zone, entry.nhop)
 
 
 def _embedded(address: IP, scope: int) -> int:

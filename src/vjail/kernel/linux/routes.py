@@ -1,0 +1,214 @@
+"""Routes on Linux: FreeBSD's table of a vnet kept beside the kernel's, the static routes in both.
+
+What addresses put into a table and what goes with them follows FreeBSD's rules (fib.py), which are not Linux's: there a
+static route outlives its address, and does not survive its interface being down. So the table is kept, and after each
+change the kernel is given the static routes it lacks and relieved of those it should not have. Routes that others put
+into the kernel (a routing daemon) are shown too. Sources: linux/rtnetlink.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket as sockets
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from vjail.kernel.core.fib import NOWHERE, Entry, Fib
+from vjail.kernel.linux import netlink as nl
+from vjail.kernel.linux.netlink import Request, Socket
+from vjail.kernel.observed import RouteFlag
+
+_RTMSG = struct.Struct("=BBBBBBBBI")
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_METRICS, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 5, 6, 8, 9, 15
+_RTAX_MTU = 2
+_MAIN, _OURS, _KERNEL_MADE = 254, 4, (1, 2)
+"""Table main; protocol static, which vjail's routes carry; redirects and what the kernel makes itself."""
+_UNICAST, _BLACKHOLE, _UNREACHABLE = 1, 6, 7
+_UNIVERSE, _LINK = 0, 253
+_METRIC6 = 1024
+_LOOPBACK: dict[int, IPv4Address | IPv6Address] = {4: IPv4Address("127.0.0.1"), 6: IPv6Address("::1")}
+
+Net = IPv4Network | IPv6Network
+IP = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRoute:
+    """A route as the kernel has it; `index` is the device's, 0 for none."""
+
+    destination: Net
+    gateway: IP | None
+    index: int
+    kind: int
+    protocol: int
+    metric: int
+    mtu: int = 0
+
+
+def read(socket: Socket) -> list[KernelRoute]:
+    """The kernel's main table of both families, without what it made itself."""
+    found: list[KernelRoute] = []
+    for family in (sockets.AF_INET, sockets.AF_INET6):
+        body = _RTMSG.pack(family, 0, 0, 0, _MAIN, 0, 0, 0, 0)
+        try:
+            messages = socket.dump(nl.RTM_GETROUTE, body)
+        except nl.NetlinkError as error:
+            if error.errno == errno.EOPNOTSUPP:  # a kernel without IPv6
+                continue
+            raise
+        for message in messages:
+            found.extend(_read(message.body))
+    return found
+
+
+def _read(body: bytes) -> Iterator[KernelRoute]:
+    family, length, _, _, table, protocol, _, kind, flags = _RTMSG.unpack_from(body)
+    found = nl.attributes(body, _RTMSG.size)
+    if _RTA_TABLE in found:
+        table = struct.unpack("=I", found[_RTA_TABLE])[0]
+    if table != _MAIN or protocol in _KERNEL_MADE or kind not in (_UNICAST, _BLACKHOLE, _UNREACHABLE) or flags & 0x200:
+        return
+    six = family == sockets.AF_INET6
+    network = found.get(_RTA_DST, bytes(16 if six else 4))
+    destination: Net = IPv6Network((network, length)) if six else IPv4Network((network, length))
+    metric = struct.unpack("=I", found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0
+    metrics = nl.attributes(found[_RTA_METRICS]) if _RTA_METRICS in found else {}
+    mtu = struct.unpack("=I", metrics[_RTAX_MTU])[0] if _RTAX_MTU in metrics else 0
+    for gateway, index in _hops(found):
+        yield KernelRoute(destination, gateway, index, kind, protocol, metric, mtu)
+
+
+def _hops(found: dict[int, bytes]) -> Iterator[tuple[IP | None, int]]:
+    if _RTA_MULTIPATH not in found:
+        index = struct.unpack("=i", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
+        yield _ip(found.get(_RTA_GATEWAY)), index
+        return
+    data, at = found[_RTA_MULTIPATH], 0
+    while at + 8 <= len(data):
+        size, _, _, index = struct.unpack_from("=HBBi", data, at)
+        yield _ip(nl.attributes(data[at + 8 : at + size]).get(_RTA_GATEWAY)), index
+        at += (size + 3) & ~3
+
+
+def _ip(data: bytes | None) -> IP | None:
+    if data is None:
+        return None
+    return IPv4Address(data) if len(data) == 4 else IPv6Address(data)
+
+
+def add(route: KernelRoute) -> Request:
+    """Add a route beside those there are."""
+    return Request(nl.RTM_NEWROUTE, _body(route), nl.NLM_F_CREATE | nl.NLM_F_APPEND, (errno.EEXIST,))
+
+
+def delete(route: KernelRoute) -> Request:
+    """Delete just this route."""
+    return Request(nl.RTM_DELROUTE, _body(route), 0, (errno.ESRCH,))
+
+
+def _body(route: KernelRoute) -> bytes:
+    six = route.destination.version == 6
+    scope = _LINK if route.gateway is None and route.kind == _UNICAST and not six else _UNIVERSE
+    family = sockets.AF_INET6 if six else sockets.AF_INET
+    body = _RTMSG.pack(family, route.destination.prefixlen, 0, 0, _MAIN, route.protocol, scope, route.kind, 0)
+    if route.destination.prefixlen:
+        body += nl.attribute(_RTA_DST, route.destination.network_address.packed)
+    if route.kind == _UNICAST or six:
+        body += nl.u32(_RTA_OIF, route.index)
+    if route.gateway is not None:
+        body += nl.attribute(_RTA_GATEWAY, route.gateway.packed)
+    if route.metric:
+        body += nl.u32(_RTA_PRIORITY, route.metric)
+    if route.mtu:
+        body += nl.nested(_RTA_METRICS, nl.u32(_RTAX_MTU, route.mtu))
+    return body
+
+
+class RouteTable:
+    """FreeBSD's table of one vnet, and its static routes in the kernel."""
+
+    def __init__(self, socket: Socket, fib: Fib) -> None:
+        self.fib = fib
+        self._socket = socket
+
+    def entries(self, device: dict[int, int]) -> Sequence[Entry]:
+        """The table with what others have put into the kernel. `device`: the ident of each device's interface."""
+        foreign = [
+            entry
+            for route in read(self._socket)
+            if route.protocol != _OURS and (entry := _foreign(route, device, self.fib)) is not None
+        ]
+        entries = self.fib.entries()
+        return sorted([*entries, *foreign], key=_order) if foreign else entries
+
+    def put_in_force(self, index: dict[int, int], up: frozenset[int]) -> None:
+        """Make the kernel's static routes those of the table that can be now.
+
+        `index`: the device of each ident; `up`: the idents that are up.
+        """
+        loopback = self.fib.loopback
+        wanted = {
+            _kernel_route(entry, index, loopback): None
+            for entry in self.fib.entries()
+            if RouteFlag.STATIC in entry.flags
+            and RouteFlag.PINNED not in entry.flags
+            and index.get(entry.out)
+            and (entry.out in up or entry.flags & NOWHERE)
+        }
+        present = dict.fromkeys(route for route in read(self._socket) if route.protocol == _OURS)
+        gone = [delete(route) for route in present if route not in wanted]
+        missing = [add(route) for route in wanted if route not in present]
+        self._socket.request(*gone, *missing)
+
+
+@contextmanager
+def kept(socket: Socket, index: int) -> Iterator[None]:
+    """Give a device back, afterwards, the routes it has lost meanwhile."""
+    before = [route for route in read(socket) if route.index == index]
+    yield
+    socket.request(*(add(route) for route in before))
+
+
+def adopted(fib: Fib, socket: Socket, device: dict[int, int]) -> None:
+    """Enter the static routes that another server put into the kernel."""
+    for route in read(socket):
+        found = _foreign(route, device, fib) if route.protocol == _OURS else None
+        if found is not None:
+            flags = found.flags & ~RouteFlag.PROTO1 | RouteFlag.STATIC
+            gateway = found.gateway or (_LOOPBACK[route.destination.version] if flags & NOWHERE else None)
+            source = fib.source_on(found.out, gateway or route.destination.network_address)
+            fib.add(replace(found, flags=flags, gateway=gateway, source=source))
+
+
+def _kernel_route(entry: Entry, index: dict[int, int], loopback: int | None) -> KernelRoute:
+    kind = _UNICAST
+    if RouteFlag.BLACKHOLE in entry.flags:
+        kind = _BLACKHOLE
+    elif RouteFlag.REJECT in entry.flags:
+        kind = _UNREACHABLE
+    six = entry.destination.version == 6
+    gateway = entry.gateway if kind == _UNICAST else None
+    # Linux hangs IPv4's routes to nowhere on no device, IPv6's on the loopback.
+    device = index[entry.out] if kind == _UNICAST else (index.get(loopback or 0, 1) if six else 0)
+    return KernelRoute(entry.destination, gateway, device, kind, _OURS, _METRIC6 if six else 0, entry.mtu)
+
+
+def _foreign(route: KernelRoute, device: dict[int, int], fib: Fib) -> Entry | None:
+    nowhere = {_BLACKHOLE: RouteFlag.BLACKHOLE, _UNREACHABLE: RouteFlag.REJECT}.get(route.kind, RouteFlag(0))
+    out = device.get(route.index, fib.loopback if nowhere else None)
+    if out is None:
+        return None
+    flags = RouteFlag.UP | RouteFlag.PROTO1 | nowhere
+    if route.gateway is not None:
+        flags |= RouteFlag.GATEWAY
+    if route.destination.prefixlen == route.destination.max_prefixlen:
+        flags |= RouteFlag.HOST
+    scoped = route.gateway is not None and route.gateway.version == 6 and route.gateway.is_link_local
+    return Entry(route.destination, flags, out, out, route.gateway, None, out if scoped else None, route.mtu)
+
+
+def _order(entry: Entry) -> tuple[int, int, int]:
+    return entry.destination.version, int(entry.destination.network_address), -entry.destination.prefixlen
