@@ -442,6 +442,10 @@ static int address(struct sockaddr_un *to, const char *name)
 
 static void converse(int connection)
 {
+    /* What is written to nobody is an error to be told, not an end; and a child has no business with the server. */
+    struct sigaction ignore = {.handler = (void (*)(int))1 /* SIG_IGN */};
+    sys4(__NR_rt_sigaction, SIG_PIPE, &ignore, 0, 8);
+    sys3(__NR_fcntl, connection, F_SETFD, 1);
     int signals = watch_signals(bit(SIG_CHLD) | bit(SIG_INT) | bit(SIG_TERM) | bit(SIG_HUP) | bit(SIG_QUIT));
     while (turn(connection, -1, signals, 0))
         ;

@@ -12,6 +12,11 @@
 
 typedef long word;
 
+#ifdef SOURCES
+/* What the program was built from (build.sh): its sources and their tests tell by it whether they belong together. */
+__attribute__((used)) static const char sources[] = "vjail-sources:" SOURCES;
+#endif
+
 #if defined(__x86_64__)
 static inline word syscall6(word nr, word a, word b, word c, word d, word e, word f)
 {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import errno
 import os
 import socket
 import struct
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from vjail.kernel.linux.program import Program
 
 _ROOM = 1 << 18
+_LARGEST = 192 << 10
 _CHUNK = 32 << 10
 INTERACTIVE, DETACHED, FORKS = 1, 2, 4
 
@@ -102,10 +104,14 @@ class Conversation:
         # Nobody need look at every outcome.
         for future in (child.started, child.ended):
             future.add_done_callback(lambda f: f.cancelled() or f.exception())
+        body = b"S" + struct.pack("=II", child.identity, flags) + program.encode()
         if self.closed.done():
             self._fail(child, ConversationClosed())
+        elif len(body) > _LARGEST:
+            # More words and environment than a message takes; execve(2) has a limit of its own.
+            self._fail(child, ProgramError("execve", errno.E2BIG))
+            del self._children[child.identity]
         else:
-            body = b"S" + struct.pack("=II", child.identity, flags) + program.encode()
             self._send(body, tuple(program.descriptors))
         return child
 
@@ -177,7 +183,11 @@ class Conversation:
                 self.close()
                 return
             descriptors = _descriptors(ancillary)
-            self._take(data[:1], data[1:], descriptors)
+            try:
+                self._take(data[:1], data[1:], descriptors)
+            except (struct.error, IndexError):
+                # Whoever runs inside a jail may speak in the agent's place, and say anything.
+                self.close()
             if self.closed.done():
                 return
 
@@ -202,7 +212,7 @@ class Conversation:
                 identity, step, code = struct.unpack("=III", body)
                 child = self._children.pop(identity, None)
                 if child is not None:
-                    self._fail(child, ProgramError(child.names[step], code))
+                    self._fail(child, ProgramError(child.names[step] if step < len(child.names) else "?", code))
             case b"X":
                 identity, status = struct.unpack("=Ii", body)
                 child = self._children.pop(identity, None)

@@ -1,0 +1,2 @@
+# For root's login shells of the sh family; /etc/profile was read before.
+export ENV="$HOME/.shrc"

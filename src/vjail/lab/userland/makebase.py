@@ -1,0 +1,149 @@
+"""`vjail base`: a base for jails in an ordinary directory of this machine, to be mounted into labs or copied to them.
+
+It comes from this machine, from a directory or a tarball that holds a root file system, or from an OCI image. Whatever
+it came from it ends with FreeBSD's directories as real ones, vjail's commands at their places and an /etc that
+`/bin/sh /etc/rc` can work with. It appears under its name when it is whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import posixpath
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Mapping
+from enum import Enum
+
+from vjail.lab.userland import image, usr
+from vjail.lab.userland.errors import UserlandError
+from vjail.lab.userland.ids import Ids
+from vjail.lab.userland.natives import Natives
+from vjail.lab.userland.skeleton import EVERYTHING, Part
+from vjail.lab.userland.source import Source
+from vjail.lab.userland.toolkit import merged_links
+from vjail.lab.userland.tree import Tree
+from vjail.lab.userland.unpack import Unpacker
+from vjail.lab.userland.write import Writer
+
+_LOGIN = "/usr/bin/login"
+_LINKED = ("bin", "sbin", "lib", "lib64")
+
+
+class Machine(Enum):
+    """How much of this machine a base gets: what jails live on, or its whole /usr."""
+
+    SMALL = "small"
+    FULL = "full"
+
+
+def make_base(dest: str, source: Machine | str, *, machine: str, natives: Natives) -> list[str]:
+    """Make a base in the directory `dest`, which is missing or empty; what the user may want to know of it.
+
+    `source` is this machine, or the path of a directory, a tarball, or an OCI image layout (a directory, or a tar
+    archive of one). `machine` is what uname(2) says. Raises UserlandError.
+    """
+    dest = posixpath.abspath(dest)
+    above, name = posixpath.split(dest)
+    if os.path.lexists(dest) and (not os.path.isdir(dest) or os.listdir(dest)):
+        raise UserlandError(dest, "is there already, and no empty directory", "name another, or remove it")
+    try:
+        os.makedirs(above, exist_ok=True)
+        partial = tempfile.mkdtemp(prefix=f".{name}.", dir=above)
+    except OSError as error:
+        raise UserlandError(above, os.strerror(error.errno or 0), "name a directory you may write to") from error
+    try:
+        os.chmod(partial, 0o755)
+        notes = _fill(partial, source, machine, natives)
+        os.rename(partial, dest)
+    except OSError as error:
+        raise UserlandError(error.filename or dest, os.strerror(error.errno or 0)) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return notes
+
+
+def _fill(partial: str, source: Machine | str, machine: str, natives: Natives) -> list[str]:
+    with Tree(partial) as tree:
+        if isinstance(source, Machine):
+            return from_machine(tree, source, Writer(Source.machine(), machine, natives))
+        unpacker = Unpacker(tree, Ids.of_this_process())
+        _unpack(unpacker, source, machine)
+        notes = _complete(tree, Writer(Source(partial), machine, natives))
+        unpacker.finish()
+        return [*unpacker.left_out.notes(), *notes]
+
+
+def from_machine(tree: Tree, extent: Machine, writer: Writer) -> list[str]:
+    """Make the empty `tree` a base of the writer's machine; what the user may want to know of it."""
+    writer.write(tree, EVERYTHING)
+    usr.write_own(tree, writer.natives, writer.libraries.source)
+    if extent is Machine.SMALL:
+        usr.write_small(tree, writer.small)
+        return []
+    usr.write_over(tree, writer.small, writer.source)
+    tree.fill(writer.source.path("/usr"), at="/usr")
+    for path, text in merged_links(writer.source, writer.toolkit.root).items():
+        tree.link(path, text)
+    return ["files of /usr that not everyone may read were left out, and set-user-id bits were not kept"]
+
+
+def _unpack(unpacker: Unpacker, source: str, machine: str) -> None:
+    if os.path.isdir(source):
+        if image.is_layout(source):
+            for layer in image.layers(source, machine):
+                unpacker.archive(layer, layer=True)
+        else:
+            unpacker.copy(source)
+        return
+    if not os.path.isfile(source):
+        raise UserlandError(source, "no such file or directory", "give a directory, a tarball or an OCI image layout")
+    with tempfile.TemporaryDirectory(prefix=".layout.", dir=posixpath.dirname(unpacker.tree.top)) as layout:
+        try:
+            is_image = image.unpack_layout(source, layout)
+        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError):
+            is_image = False  # what is wrong with it is said below
+        if is_image:
+            for layer in image.layers(layout, machine):
+                unpacker.archive(layer, layer=True)
+        else:
+            unpacker.archive(source)
+
+
+def _complete(tree: Tree, writer: Writer) -> list[str]:
+    """Make a root file system a base; what the user may want to know of it."""
+    if writer.libraries.source is not writer.source:
+        text = "no root file system of this kind of machine: it has no sh that runs here"
+        raise UserlandError("what was given", text, "it must be a whole one, with its libraries")
+    links = _parted(tree, writer)
+    if tree.contains(_LOGIN):
+        tree.remove(_LOGIN)
+    replaced = [path for part in Part for path in writer.natives.write(tree, f"/{part.value}")]
+    for path, text in usr.command_links(writer.source).items():
+        tree.remove(path)
+        tree.link(path, text)
+        replaced.append(path)
+    usr.write_own(tree, writer.natives, writer.source)
+    writer.write(tree, EVERYTHING)
+    for path, text in links.items():
+        tree.link(path, text)
+    return [f"vjail's own commands took the places of {', '.join(sorted(replaced))}"] if replaced else []
+
+
+def _parted(tree: Tree, writer: Writer) -> Mapping[str, str]:
+    """Remove the links that merge bin, sbin and lib with those of /usr, for directories to come in their places.
+
+    What is not put into these directories itself is reached by links, which are returned: their texts, by path.
+    """
+    source, closure = writer.source, writer.toolkit.root
+    links = dict(merged_links(source, closure))
+    for name in ("bin", "sbin"):
+        found = source.resolve(f"/{name}")
+        if found in ("/usr/bin", "/usr/sbin"):
+            links.update({f"/{name}/{entry}": f"..{found}/{entry}" for entry in source.list(found)})
+    for name in _LINKED:
+        if tree.contains(f"/{name}") and not tree.is_directory(f"/{name}"):
+            tree.remove(f"/{name}")
+    return links
