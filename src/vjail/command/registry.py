@@ -1,7 +1,7 @@
 """Which function answers at which path of FreeBSD's base system.
 
-A lab host and every base made from it have vjail's native client at these paths; whoever runs one of them is answered by
-the function named here. Functions are named, not imported: a command is loaded when it is first used.
+A lab host and every base made from it have vjail's native client at these paths; whoever runs one of them is answered
+by the function named here. Functions are named, not imported: a command is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -55,12 +55,23 @@ PATHS = MappingProxyType(
 
 
 def by_name(name: str) -> str | None:
-    """The path of the command called `name`, as PATH=/sbin:/bin:/usr/sbin:/usr/bin finds it; None where there is none."""
+    """The path of the command called `name`, as PATH=/sbin:/bin:/usr/sbin:/usr/bin finds it; None: there is none."""
     for directory in ("/sbin", "/bin", "/usr/sbin", "/usr/bin", "/libexec"):
         path = f"{directory}/{name}"
         if path in PATHS:
             return path
     return None
+
+
+def answering(word: str) -> str | None:
+    """The path that answers when a command is called by `word`, a path or a name; None: vjail has no such command."""
+    if word in PATHS:
+        return word
+    directory, _, name = word.rpartition("/")
+    if directory.endswith("rc.d"):
+        script = f"/etc/rc.d/{name}"
+        return script if script in PATHS else None
+    return by_name(name)
 
 
 def load(path: str) -> Command:

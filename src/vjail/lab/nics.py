@@ -14,11 +14,11 @@ FIRST = "vtnet0"
 
 _DRIVERS = (
     "ae", "age", "alc", "ale", "aue", "axe", "axge", "axgbe", "bce", "bfe", "bge", "bnxt", "cas", "cdce", "cue",
-    "cxgb", "cxgbe", "cxl", "cc", "dc", "de", "dpni", "dwc", "ed", "em", "ena", "enc", "et", "fxp", "gem", "genet", "hme", "hn",
-    "iavf", "ice", "igb", "igc", "ix", "ixl", "ixv", "jme", "kue", "le", "lge", "liquidio", "mana", "mce", "mge", "mlxen",
-    "msk", "muge", "my", "mxge", "nf", "nfe", "nge", "oce", "pcn", "qlnx", "qlxgb", "qlxgbe", "qlxge", "re", "rl",
-    "rue", "sf", "sfxge", "sge", "sis", "sk", "smsc", "sn", "ste", "stge", "sume", "ti", "tsec", "txp", "udav", "ure",
-    "urndis", "vge", "vmx", "vr", "vte", "vtnet", "vxge", "wb", "xe", "xl", "xn",
+    "cxgb", "cxgbe", "cxl", "cc", "dc", "de", "dpni", "dwc", "ed", "em", "ena", "enc", "et", "fxp", "gem", "genet",
+    "hme", "hn", "iavf", "ice", "igb", "igc", "ix", "ixl", "ixv", "jme", "kue", "le", "lge", "liquidio", "mana",
+    "mce", "mge", "mlxen", "msk", "muge", "my", "mxge", "nf", "nfe", "nge", "oce", "pcn", "qlnx", "qlxgb", "qlxgbe",
+    "qlxge", "re", "rl", "rue", "sf", "sfxge", "sge", "sis", "sk", "smsc", "sn", "ste", "stge", "sume", "ti",
+    "tsec", "txp", "udav", "ure", "urndis", "vge", "vmx", "vr", "vte", "vtnet", "vxge", "wb", "xe", "xl", "xn",
 )  # fmt: skip
 _NAME = re.compile(rf"(?<![\w.$/-])(?:{'|'.join(_DRIVERS)})\d+(?![\w])")
 _IN_VARIABLE = re.compile(rf"(?:ifconfig|vlans|create_args|autobridge)_((?:{'|'.join(_DRIVERS)})\d+)(?=[_=])")

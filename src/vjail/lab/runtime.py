@@ -1,7 +1,7 @@
 """Where a running lab is found: a folder for each in the machine's run-time directory.
 
-The folder holds `lock` (who changes whether the lab exists), `anchor` (which process the lab's life is), `lab` (the path
-it was brought up from), `control` (the server's socket), `server.log`, and `state.db`. It vanishes with the lab.
+The folder holds `lock` (who changes whether the lab exists), `anchor` (which process the lab's life is), `lab` (the
+path it was brought up from), `control` (the server's socket), `server.log`, and `state.db`. It vanishes with the lab.
 """
 
 from __future__ import annotations

@@ -219,12 +219,12 @@ def reference(sets: dict[int, list[Rule]], ruleset: int, depth: int) -> list[tup
 
     for node in NODES:
         run(sets.get(ruleset, []), node, depth)
-    seen = []
+    seen: list[tuple[str, int, int, int]] = []
     for node in NODES:
-        hidden, *rest = state[node.name]
+        hidden, uid, gid, mode = state[node.name]
         above = node.name.split("/")[0]
         if not hidden and not state[above][0]:
-            seen.append((node.name, *rest))
+            seen.append((node.name, uid, gid, mode))
     return seen
 
 

@@ -38,7 +38,7 @@ class Memory:
         return iter(list(self.kinds.get(kind, {}).items()))
 
 
-@pytest.fixture()
+@pytest.fixture
 def machine() -> Machine:
     files = VirtualFiles({"/n/src/file": "hello\n", "/etc/rc": ""}, DIRECTORIES)
     files.symlink("/usr/home", "/home")

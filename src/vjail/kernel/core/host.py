@@ -72,9 +72,9 @@ class Host:
         for part in parts:
             self._handlers.update(part.handlers())
 
-    def view(self, jid: int = 0) -> View:
+    def view(self, jid: int = 0, *, superuser: bool = True) -> View:
         """The kernel as a process of jail `jid` sees it. Raises KernelError(ENOENT) where there is no such jail."""
-        return View(self, Caller(jid, self.prisons.vnet_of(jid)))
+        return View(self, Caller(jid, self.prisons.vnet_of(jid)), superuser)
 
     def apply(self, caller: Caller, operation: Operation[R]) -> R:
         """Carry out one operation for a caller."""
@@ -85,13 +85,14 @@ class Host:
 
 
 class View:
-    """A `System`: one host's kernel seen from one jail."""
+    """A `System`: one host's kernel seen from one jail, by its superuser or by a user, who changes nothing."""
 
-    __slots__ = ("_caller", "_host")
+    __slots__ = ("_host", "_superuser", "caller")
 
-    def __init__(self, host: Host, caller: Caller) -> None:
+    def __init__(self, host: Host, caller: Caller, superuser: bool) -> None:
         self._host = host
-        self._caller = caller
+        self._superuser = superuser
+        self.caller = caller
 
     @property
     def release(self) -> Release:
@@ -101,53 +102,55 @@ class View:
     @property
     def jid(self) -> int:
         """The jail of the process; 0 is the host."""
-        return self._caller.jid
+        return self.caller.jid
 
     def apply(self, operation: Operation[R]) -> R:
         """Carry out one operation. Raises KernelError; nothing has changed then."""
-        return self._host.apply(self._caller, operation)
+        if not self._superuser:
+            raise KernelError(Errno.EPERM)
+        return self._host.apply(self.caller, operation)
 
     def inside(self, jid: int) -> View:
         """The same kernel seen from jail `jid`. Raises KernelError(ENOENT) where it is no descendant of this one."""
         if jid != self.jid and not self._host.prisons.is_descendant(jid, self.jid):
             raise KernelError(Errno.ENOENT)
-        return self._host.view(jid)
+        return self._host.view(jid, superuser=self._superuser)
 
     def interfaces(self) -> Sequence[Interface]:
         """All interfaces of the vnet in the order `ifconfig -l` shows them."""
-        return self._host.network.interfaces(self._caller)
+        return self._host.network.interfaces(self.caller)
 
     def interface(self, name: str) -> Interface | None:
         """One interface, None where there is none of that name."""
-        return self._host.network.interface(self._caller, name)
+        return self._host.network.interface(self.caller, name)
 
     def group(self, name: str) -> Sequence[str]:
         """The names of a group's members in the kernel's order."""
-        return self._host.network.group(self._caller, name)
+        return self._host.network.group(self.caller, name)
 
     def cloners(self) -> Sequence[str]:
         """The names of the cloners."""
-        return self._host.network.cloners(self._caller)
+        return self._host.network.cloners(self.caller)
 
     def bridge_addresses(self, bridge: str) -> Sequence[BridgeAddress]:
         """A bridge's forwarding table. Raises KernelError(EINVAL) where it is no bridge."""
-        return self._host.network.bridge_addresses(self._caller, bridge)
+        return self._host.network.bridge_addresses(self.caller, bridge)
 
     def routes(self) -> Sequence[Route]:
         """The vnet's table 0, both families."""
-        return self._host.network.routes(self._caller)
+        return self._host.network.routes(self.caller)
 
     def neighbours(self) -> Sequence[Neighbour]:
         """The ARP and ND tables, own addresses included."""
-        return self._host.network.neighbours(self._caller)
+        return self._host.network.neighbours(self.caller)
 
     def jails(self, *, dying: bool = False) -> Sequence[Jail]:
         """The jails below this one by ascending jid."""
-        return self._host.prisons.jails(self._caller, dying=dying)
+        return self._host.prisons.jails(self.caller, dying=dying)
 
     def jail(self, key: int | str, *, dying: bool = False) -> Jail:
         """One jail below this one, by jid or name. Raises KernelError(ENOENT) with jail_get(2)'s message."""
-        return self._host.prisons.jail(self._caller, key, dying=dying)
+        return self._host.prisons.jail(self.caller, key, dying=dying)
 
     def jail_parameters(self) -> Sequence[str]:
         """The names of the parameters a jail has in this kernel now."""
@@ -155,36 +158,36 @@ class View:
 
     def mounts(self) -> Sequence[Mounted]:
         """The mounted file systems this jail may see."""
-        return self._host.mounts.mounts(self._caller)
+        return self._host.mounts.mounts(self.caller)
 
     def devfs_rulesets(self) -> Sequence[int]:
         """The numbers of the devfs rulesets."""
-        return self._host.devfs.rulesets(self._caller)
+        return self._host.devfs.rulesets(self.caller)
 
     def devfs_rules(self, ruleset: int) -> Sequence[tuple[int, str]]:
         """The rules of a set."""
-        return self._host.devfs.rules(self._caller, ruleset)
+        return self._host.devfs.rules(self.caller, ruleset)
 
     def devfs_ruleset_of(self, mount: str) -> int:
         """The ruleset that the devfs mounted at `mount` uses."""
-        return self._host.devfs.ruleset_of(self._caller, mount)
+        return self._host.devfs.ruleset_of(self.caller, mount)
 
     def sysctl(self, name: str) -> Sequence[tuple[str, str]]:
         """Name and value of the sysctl `name` or of all below it."""
-        return self._host.sysctls.values(self._caller, name)
+        return self._host.sysctls.values(self.caller, name)
 
     def oid(self, name: str) -> Oid:
         """What is known of a sysctl besides its value."""
-        return self._host.sysctls.oid(self._caller, name)
+        return self._host.sysctls.oid(self.caller, name)
 
     def kernel_files(self) -> Sequence[KernelFile]:
         """The kernel and the files loaded after it."""
-        return self._host.modules.files(self._caller)
+        return self._host.modules.files(self.caller)
 
     def kenv(self) -> Mapping[str, str]:
         """The kernel environment."""
-        return self._host.modules.kenv(self._caller)
+        return self._host.modules.kenv(self.caller)
 
     def modules(self) -> Sequence[str]:
         """The kernel modules loaded after the kernel."""
-        return self._host.modules.loaded(self._caller)
+        return self._host.modules.loaded(self.caller)

@@ -24,7 +24,7 @@ class JailDriver(Protocol):
         ...
 
     def changed(self, prison: Prison) -> None:
-        """Put the parameters of `prison`, which exists, into effect."""
+        """Put the parameters of `prison`, which exists, into effect; of the host's own (jid 0), what it is called."""
         ...
 
     def kill(self, jid: int) -> bool:

@@ -291,13 +291,11 @@ class Prisons:
         done: list[Prison] = []
         try:
             for prison in prisons:
-                if prison.jid != 0:
-                    self._driver.changed(prison)
+                self._driver.changed(prison)
                 done.append(prison)
         except KernelError:
             for prison in done:
-                if prison.jid != 0:
-                    self._driver.changed(self._prison(prison.jid))
+                self._driver.changed(self._prison(prison.jid))
             raise
         for prison in prisons:
             self._table.replace(prison)
