@@ -546,7 +546,7 @@ static void wait_until(int64_t then, int signals, int pid_file)
 __attribute__((noreturn, used)) void start(word *stack)
 {
     (void)stack;
-    int pid_file = lock_pid_file("cron", PID_FILE);
+    int pid_file = open_pid_file("cron", PID_FILE);
     int signals = watch_signals(bit(SIG_CHLD) | bit(SIG_HUP) | bit(SIG_INT) | bit(SIG_QUIT) | bit(SIG_TERM));
     become_daemon(pid_file);
     take_all(0, 0);

@@ -118,21 +118,19 @@ static int is_same_file(const char *path, int fd, const struct statx *known)
 
 /* --- being a daemon ----------------------------------------------------------------------------------------------- */
 
-/* The pid file, opened and locked for as long as this process or its child lives; ends the program where another has
- * it. -1 where there can be none: FreeBSD's daemons go on without. */
-static int lock_pid_file(const char *name, const char *path)
+/* The pid file, opened; ends the program where another process of this jail has it locked. Jails may share a /var,
+ * and of what runs in another one the kernel gives no number here. -1 where there can be none: FreeBSD's daemons go on without. */
+static int open_pid_file(const char *name, const char *path)
 {
+    struct flock lock = {.l_type = F_WRLCK};
     word fd = sys4(__NR_openat, HERE, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
-    if (sys2(__NR_flock, fd, LOCK_EX | LOCK_NB) == -EAGAIN) {
-        char other[16] = {0}, message[128];
+    if (sys3(__NR_fcntl, fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0) {
+        char message[128];
         struct text line = {message, message + sizeof message - 1};
-        word n = sys3(__NR_read, fd, other, sizeof other - 1);
         put(&line, name), put(&line, ": "), put(&line, name), put(&line, " already running, pid: ");
-        put_bytes(&line, other, n > 0 ? (size_t)n : 0);
-        if (line.at[-1] != '\n')
-            put(&line, "\n");
+        put_number(&line, (uint64_t)lock.l_pid, 0, ' '), put(&line, "\n");
         *line.at = 0;
         complain(message);
         leave(1);
@@ -140,14 +138,21 @@ static int lock_pid_file(const char *name, const char *path)
     return (int)fd;
 }
 
-/* Go on in a child, in a session of its own, without streams, in /. The parent writes the pid file and ends. */
+/* Go on in a child, in a session of its own, without streams, in /. It holds the pid file's lock, which its parent, who
+ * writes the file, waits for. */
 static void become_daemon(int pid_file)
 {
+    struct flock lock = {.l_type = F_WRLCK};
+    int ready[2];
+    if (sys2(__NR_pipe2, ready, O_CLOEXEC) < 0)
+        leave(1);
     word pid = sys5(__NR_clone, SIG_CHLD, 0, 0, 0, 0), error;
     if (pid < 0)
         leave(1);
     if (pid > 0) {
         char number[24];
+        sys1(__NR_close, ready[1]);
+        sys3(__NR_read, ready[0], number, 1);
         struct text line = {number, number + sizeof number};
         put_number(&line, (uint64_t)pid, 0, ' '), put(&line, "\n");
         if (pid_file >= 0) {
@@ -156,6 +161,9 @@ static void become_daemon(int pid_file)
         }
         leave(0);
     }
+    if (pid_file >= 0)
+        sys3(__NR_fcntl, pid_file, F_SETLK, &lock);
+    sys1(__NR_close, ready[0]), sys1(__NR_close, ready[1]);
     sys0(__NR_setsid);
     sys1(__NR_chdir, "/");
     word null = sys4(__NR_openat, HERE, "/dev/null", O_RDWR | O_CLOEXEC, 0);

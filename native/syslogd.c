@@ -145,7 +145,7 @@ __attribute__((noreturn)) static void end(int pid_file, int signal)
 __attribute__((noreturn, used)) void start(word *stack)
 {
     (void)stack;
-    int pid_file = lock_pid_file("syslogd", PID_FILE);
+    int pid_file = open_pid_file("syslogd", PID_FILE);
     int signals = watch_signals(bit(SIG_HUP) | bit(SIG_INT) | bit(SIG_QUIT) | bit(SIG_TERM));
     sys1(__NR_umask, 022);
     for (int i = 0; i < SOCKETS; i++)

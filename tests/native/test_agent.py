@@ -454,7 +454,6 @@ def test_output_of_the_session_and_of_a_program_keep_their_order(talk):
     talk(check)
 
 
-@pytest.mark.xfail(strict=True, reason="agent.c leaves SIGPIPE at its default: the write ends it before it can tell")
 def test_a_reader_that_has_gone_is_told_of(talk):
     """As SIGPIPE would: the command on the server's side decides."""
 
@@ -556,7 +555,6 @@ def test_a_program_that_is_cut_short_does_not_run(talk):
     talk(check)
 
 
-@pytest.mark.xfail(strict=True, reason="conversation.py closes the whole conversation at EMSGSIZE")
 def test_a_program_too_large_for_a_message_fails_alone(talk):
     """A caller's environment may be of any size; nobody else's conversation must end by it."""
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from vjail.cli.lab import Failed, become, connect, fail, send
 
 
 def start(arguments: argparse.Namespace) -> int:
     """`vjail start JAIL…`."""
-    return _ask(arguments.path, "start", {"jails": arguments.jails, "verbose": arguments.verbose})
+    return _ask(arguments.path, "start", _shown(arguments) | {"jails": arguments.jails})
 
 
 def stop(arguments: argparse.Namespace) -> int:
     """`vjail stop JAIL…`."""
-    return _ask(arguments.path, "stop", {"jails": arguments.jails, "verbose": arguments.verbose})
+    return _ask(arguments.path, "stop", _shown(arguments) | {"jails": arguments.jails})
 
 
 def ls(arguments: argparse.Namespace) -> int:
@@ -39,6 +40,10 @@ def console(arguments: argparse.Namespace) -> int:
 def shell(arguments: argparse.Namespace) -> int:
     """`vjail shell [HOST] [-c LINE]`."""
     return _ask(arguments.path, "shell", {"host": arguments.host, "line": arguments.line})
+
+
+def _shown(arguments: argparse.Namespace) -> dict[str, object]:
+    return {"path": os.path.abspath(arguments.path), "shown": arguments.path, "verbose": arguments.verbose}
 
 
 def _ask(path: str, request: str, details: dict[str, object]) -> int:

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from vjail.command.base import Command
 
 _RC_SCRIPTS = (
-    "bridge", "cron", "defaultroute", "devfs", "hostid", "hostid_save", "hostname", "jail", "netif", "pf", "routing",
-    "syslogd",
+    "bridge", "cleartmp", "cron", "defaultroute", "devfs", "dhclient", "hostid", "hostid_save", "hostname", "jail",
+    "kld", "motd", "mountcritlocal", "netif", "newsyslog", "os-release", "pf", "routing", "sysctl", "syslogd",
 )  # fmt: skip
 
 PATHS = MappingProxyType(

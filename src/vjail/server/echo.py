@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 _SO_TIMESTAMPNS = 35
 _ICMP6_FILTER, _SOL_ICMPV6, _IPV6_RECVHOPLIMIT, _IPV6_HOPLIMIT = 1, 58, 51, 52
 _IPV6_DONTFRAG, _IP_MTU_DISCOVER, _IP_PMTUDISC_DO, _IP_PMTUDISC_DONT = 62, 10, 2, 0
+_SOL_RAW, _ICMP_FILTER = 255, 1
+_REQUESTS = 1 << 8 | 1 << 13 | 1 << 15 | 1 << 17
+"""The types that a FreeBSD kernel answers itself and hands to nobody: echo, timestamp, information, mask requests."""
+_UNREACHABLE, _HOST = 3, 1
+_PATIENCE = 5.0
+"""Seconds for which FreeBSD asks for a neighbour before `send` fails (net.link.ether.inet.maxtries)."""
 _KEPT = 1024
 """Packets that wait for a ping that is slow to look at them."""
 
@@ -36,6 +42,8 @@ class RawEcho:
         self._family = family
         self._waiting: deque[EchoPacket] = deque(maxlen=_KEPT)
         self._arrived = asyncio.Event()
+        self._asked: dict[IPv4Address | IPv6Address, float] = {}
+        """Destinations whose neighbour does not answer, and when it was first asked for."""
         kind = (socket.AF_INET, socket.IPPROTO_ICMP) if family == 4 else (socket.AF_INET6, socket.IPPROTO_ICMPV6)
         with host.network_of(jid):
             self._socket = socket.socket(kind[0], socket.SOCK_RAW, kind[1])
@@ -64,6 +72,7 @@ class RawEcho:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, options.ttl)
             self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, int(options.dont_fragment))
             return
+        self._socket.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", _REQUESTS))
         if options.ttl is not None:
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, options.ttl)
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, options.ttl)
@@ -73,19 +82,17 @@ class RawEcho:
     def send(self, destination: IPv4Address | IPv6Address, packet: bytes, *, zone: str | None = None) -> None:
         """Send one ICMP message. Raises KernelError."""
         self._host.check_reachable(self._jid, destination, zone)
+        address = self._address(destination, zone)
         try:
-            self._socket.sendto(packet, self._address(destination, zone))
+            self._socket.sendto(packet, address)
         except OSError as error:
             # An ICMP error for an earlier packet is not this one's.
-            if error.errno in (errno.EHOSTUNREACH, errno.ECONNREFUSED) and self._retry(packet, destination, zone):
-                return
-            raise KernelError(_send_error(error.errno)) from None
-
-    def _retry(self, packet: bytes, destination: IPv4Address | IPv6Address, zone: str | None) -> bool:
-        with contextlib.suppress(OSError):
-            self._socket.sendto(packet, self._address(destination, zone))
-            return True
-        return False
+            if error.errno not in (errno.EHOSTUNREACH, errno.ECONNREFUSED):
+                raise KernelError(_send_error(error.errno)) from None
+            with contextlib.suppress(OSError):
+                self._socket.sendto(packet, address)
+        if time.monotonic() - self._asked.get(destination, time.monotonic()) > _PATIENCE:
+            raise KernelError(self._host.neighbour_error(self._jid, destination))
 
     def source_for(
         self, destination: IPv4Address | IPv6Address, *, zone: str | None = None
@@ -150,9 +157,21 @@ class RawEcho:
             if len(data) < header + 8:
                 return None
             ttl, data = data[8], data[header:]
+            if self._is_own_complaint(source[0], data):
+                self._asked.setdefault(IPv4Address(data[24:28]), when)
+                return None
+            self._asked.pop(IPv4Address(source[0]), None)
         else:
             zone = source[0].partition("%")[2] or None
         return EchoPacket(ip_address(source[0].partition("%")[0]), zone, ttl, data, when)
+
+    def _is_own_complaint(self, source: str, message: bytes) -> bool:
+        """Whether this host tells itself that a neighbour does not answer."""
+        return (
+            message[:2] == bytes((_UNREACHABLE, _HOST))
+            and len(message) >= 28
+            and source == str(IPv4Address(message[20:24]))
+        )
 
 
 def _send_error(code: int | None) -> Errno:

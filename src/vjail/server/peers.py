@@ -20,16 +20,17 @@ _SO_PEERPIDFD = 77
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A process at the other end: its number in the lab, its user id there, its mount namespace (inode)."""
+    """A process at the other end: its number in the lab, its user and group id there, its mount namespace (inode)."""
 
     pid: int
     uid: int
+    gid: int
     mounts: int
 
 
 def peer_of(connection: socket.socket) -> Peer | None:
     """The process that connected; None where it has gone already."""
-    pid, uid, _ = struct.unpack("=iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    pid, uid, gid = struct.unpack("=iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     pidfd = _peer_pidfd(connection, pid)
     if pidfd is None or pid == 0:
         return None
@@ -41,7 +42,7 @@ def peer_of(connection: socket.socket) -> Peer | None:
         return None
     finally:
         os.close(pidfd)
-    return Peer(pid, uid, mounts)
+    return Peer(pid, uid, gid, mounts)
 
 
 def _peer_pidfd(connection: socket.socket, pid: int) -> int | None:

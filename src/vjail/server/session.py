@@ -8,14 +8,31 @@ are those of whoever typed it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from signal import pidfd_send_signal
 from typing import TYPE_CHECKING
 
 from vjail.command import registry
-from vjail.command.base import Echo, EchoOptions, Exit, Output, Process, ProcessInfo, Quit, Running, StartError
+from vjail.command.base import (
+    Echo,
+    EchoOptions,
+    Exit,
+    Output,
+    Process,
+    ProcessInfo,
+    Quit,
+    Running,
+    Session,
+    StartError,
+)
+from vjail.command.jail import jail
+from vjail.jail.events import Events
 from vjail.kernel.core.host import View
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.conversation import (
@@ -27,13 +44,17 @@ from vjail.kernel.linux.conversation import (
     ConversationClosed,
     ProgramError,
 )
-from vjail.kernel.linux.enter import CHDIR, EXEC, Execution
+from vjail.kernel.linux.enter import CHDIR, DEFAULT_PATH, EXEC, Execution
 from vjail.kernel.linux.files import RootedFiles
 from vjail.kernel.linux.program import Program
+from vjail.kernel.linux.syscalls import pidfd_open
 from vjail.server.echo import RawEcho
+from vjail.server.processes import numbers
 
 if TYPE_CHECKING:
     from vjail.server.host import LabHost
+
+_JAIL = "/usr/sbin/jail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +64,7 @@ class Caller:
     jid: int
     outside: bool
     uid: int
+    gid: int
     pid: int
     argv: tuple[str, ...]
     environ: Mapping[str, str]
@@ -50,22 +72,61 @@ class Caller:
     terminals: int = 0
 
 
-@dataclass(slots=True)
+class Signals:
+    """The signals that reach a command; while nobody asks for them they do what signals do: end it."""
+
+    def __init__(self) -> None:
+        self._arrived: asyncio.Queue[int] = asyncio.Queue()
+        self.heeded = False
+        """Whether the command asks for its signals."""
+
+    def arrived(self, signal: int) -> None:
+        """One has arrived."""
+        self._arrived.put_nowait(signal)
+
+    def next(self) -> Awaitable[int]:
+        """The next one."""
+        self.heeded = True
+        return self._arrived.get()
+
+
+@dataclass(frozen=True, slots=True)
 class Streams:
-    """A conversation as a command's streams, shared by the commands that it calls."""
+    """A command's streams, shared with the commands that it calls: those of its agent, or with `output` a file's.
+
+    `heard` is told besides what is written: to which of the two streams, and the text.
+    """
 
     conversation: Conversation
     input: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
-    signals: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
+    signals: Signals = field(default_factory=Signals)
+    output: int | None = None
+    heard: Callable[[int, str], None] | None = None
+
+    def to_file(self, output: int, heard: Callable[[int, str], None] | None = None) -> Streams:
+        """The same, but that both outputs go to a file."""
+        return replace(self, output=output, heard=heard)
+
+    def write(self, fd: int, text: str) -> None:
+        """Write to standard output (1) or error (2)."""
+        data = text.encode(errors="surrogateescape")
+        if self.output is None:
+            self.conversation.write(fd, data)
+        else:
+            os.write(self.output, data)
+        if self.heard is not None:
+            self.heard(fd, text)
 
 
 class AgentSession:
     """A command's process, as far as it is one."""
 
-    def __init__(self, host: LabHost, caller: Caller, streams: Streams) -> None:
+    def __init__(self, host: LabHost, caller: Caller, streams: Streams, events: Events | None = None) -> None:
+        """`events` is told of what happens to jails on the way, whichever command it is that starts or stops them."""
         self._host = host
         self._caller = caller
         self._streams = streams
+        self.events = events
 
     @property
     def argv(self) -> Sequence[str]:
@@ -95,12 +156,16 @@ class AgentSession:
     @property
     def system(self) -> View:
         """The kernel."""
-        return self._host.kernel.view(self._caller.jid)
+        return self._host.kernel.view(self._caller.jid, superuser=self.uid == 0)
 
     @property
     def files(self) -> RootedFiles:
         """The files of its own root."""
-        return RootedFiles(self._host.root_of(self._caller.jid), self._caller.cwd)
+        return RootedFiles(self._host.root_of(self._caller.jid), self._caller.cwd, self._user)
+
+    @property
+    def _user(self) -> tuple[int, int]:
+        return self._caller.uid, self._caller.gid
 
     def isatty(self, fd: int) -> bool:
         """Whether its descriptor 0, 1 or 2 is a terminal."""
@@ -108,11 +173,11 @@ class AgentSession:
 
     def out(self, text: str) -> None:
         """Write to standard output."""
-        self._streams.conversation.write(1, text.encode(errors="surrogateescape"))
+        self._streams.write(1, text)
 
     def err(self, text: str) -> None:
         """Write to standard error."""
-        self._streams.conversation.write(2, text.encode(errors="surrogateescape"))
+        self._streams.write(2, text)
 
     async def read_input(self) -> bytes:
         """All of standard input."""
@@ -143,32 +208,36 @@ class AgentSession:
 
     async def _spawn(self, process: Process) -> Child:
         target = process.jid or self._caller.jid
-        output: int | None = None
-        if isinstance(process.output, str):
-            output = self.files.open_append(process.output)
-        elif process.output is Output.NULL:
-            output = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
         elsewhere = self._caller.outside or target != self._caller.jid
-        execution = Execution(
-            process.argv,
-            self._caller.environ if process.environ is None else process.environ,
-            cwd=process.cwd or (("/" if target != self._caller.jid else self._caller.cwd) if elsewhere else None),
-            user=process.user,
-            output=output,
-            session=process.detached,
-        )
-        flags = (FORKS if elsewhere else 0) | (DETACHED if process.detached else 0)
-        flags |= INTERACTIVE if process.interactive else 0
-        try:
-            program = self._program(execution, target, elsewhere)
-            child = self._streams.conversation.spawn(program, flags=flags)
+        with self._opened(process.output) as output:
+            execution = Execution(
+                process.argv,
+                self._caller.environ if process.environ is None else process.environ,
+                cwd=process.cwd or (("/" if target != self._caller.jid else self._caller.cwd) if elsewhere else None),
+                user=process.user,
+                output=output,
+                session=process.detached,
+            )
+            flags = (FORKS if elsewhere else 0) | (DETACHED if process.detached else 0)
+            flags |= INTERACTIVE if process.interactive else 0
+            child = self._streams.conversation.spawn(self._program(execution, target, elsewhere), flags=flags)
             await child.started
-        finally:
-            if output is not None:
-                os.close(output)
         if target and child.pidfd >= 0:
             self._host.jails.entered(target, os.dup(child.pidfd))
         return child
+
+    @contextmanager
+    def _opened(self, output: Output | str) -> Iterator[int | None]:
+        """The descriptor that both streams go to; None: each to where this session's goes."""
+        if output is Output.SESSION:
+            yield self._streams.output
+            return
+        path = "/dev/null" if output is Output.NULL else output
+        fd = self.files.open_append(path) if isinstance(output, str) else os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def _program(self, execution: Execution, target: int, elsewhere: bool) -> Program:
         if elsewhere and self._caller.jid and not self._caller.outside:
@@ -176,29 +245,51 @@ class AgentSession:
             raise KernelError(Errno.EPERM)
         return self._host.program(execution, target, elsewhere=elsewhere, outside=self._caller.outside)
 
-    async def call(self, argv: Sequence[str], *, jid: int = 0, environ: Mapping[str, str] | None = None) -> int:
+    async def call(
+        self,
+        argv: Sequence[str],
+        *,
+        jid: int = 0,
+        environ: Mapping[str, str] | None = None,
+        output: Output | str = Output.SESSION,
+    ) -> int:
         """Run a command line of the base system in this process, without a fork; its exit code."""
-        path = argv[0] if argv[0] in registry.PATHS else registry.by_name(os.path.basename(argv[0]))
+        path = registry.answering(argv[0])
         if path is None:
             raise KeyError(argv[0])
         target = jid or self._caller.jid
-        caller = Caller(
+        if target != self._caller.jid:
+            try:
+                self._host.prisons.check_attach(self._host.kernel.view(self._caller.jid).caller, target, self.uid)
+            except KernelError as error:
+                raise StartError("jail_attach", error.errno.text) from None
+        caller = replace(
+            self._caller,
             jid=target,
-            outside=self._caller.outside,
-            uid=self._caller.uid,
-            pid=self._caller.pid,
             argv=(os.path.basename(argv[0]), *argv[1:]),
             environ=self._caller.environ if environ is None else environ,
             cwd=self._caller.cwd if target == self._caller.jid else "/",
-            terminals=self._caller.terminals,
         )
-        return await run(AgentSession(self._host, caller, self._streams), path)
+        with self._opened(output) as fd:
+            # What a command says into a file of its own, only that file hears.
+            elsewhere = output is not Output.SESSION and fd is not None
+            streams = self._streams.to_file(fd) if elsewhere and fd is not None else self._streams
+            return await run(AgentSession(self._host, caller, streams, self.events), path)
 
-    def resolves(self, argv0: str, jid: int = 0, environ: Mapping[str, str] | None = None) -> bool:
+    def resolves(self, argv0: str, jid: int, environ: Mapping[str, str]) -> bool:
         """Whether a command's name, looked up in that jail's root and PATH, leads to one of vjail's own."""
-        target = jid or self._caller.jid
-        path = (self._caller.environ if environ is None else environ).get("PATH", "/usr/bin:/bin")
-        return self._host.is_client(target, argv0, path)
+        if registry.answering(argv0) is None:
+            return False
+        return self._host.is_client(jid or self._caller.jid, argv0, environ.get("PATH", DEFAULT_PATH))
+
+    def files_in(self, jid: int) -> RootedFiles:
+        """The files as a process of jail `jid` sees them."""
+        return RootedFiles(self._host.root_of(jid or self._caller.jid), user=self._user)
+
+    def running(self, jid: int) -> Sequence[Running]:
+        """The processes whose jail is exactly `jid`, the newest first."""
+        level = 2 if self._caller.jid else 1
+        return [LabProcess(pid, numbers(pid)[level]) for pid in self._host.newest_first(jid)]
 
     def echo(self, family: int, options: EchoOptions) -> Echo:
         """A raw ICMP (family 4) or ICMPv6 (6) socket. Raises KernelError(EPERM) where the jail may not have one."""
@@ -207,6 +298,10 @@ class AgentSession:
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
+
+    def time(self) -> float:
+        """Unix time in seconds."""
+        return time.time()
 
     def monotonic(self) -> float:
         """Seconds on a clock that only goes forward."""
@@ -218,7 +313,7 @@ class AgentSession:
 
     def signals(self) -> Awaitable[int]:
         """The next signal the command is sent."""
-        return self._streams.signals.get()
+        return self._streams.signals.next()
 
 
 class AgentProcess:
@@ -249,9 +344,47 @@ class AgentProcess:
         self._conversation.kill(self._child, signal)
 
 
+class LabProcess:
+    """A process of the lab that somebody else started."""
+
+    def __init__(self, pid: int, shown: int) -> None:
+        """`pid` is its number in the lab, `shown` the one that who asks knows it by."""
+        self.pid = shown
+        self._pidfd: int | None = pidfd_open(pid)
+
+    async def wait(self) -> Exit:
+        """Wait for its end; how it ended is not known."""
+        if self._pidfd is not None:
+            loop = asyncio.get_running_loop()
+            ended = asyncio.Event()
+            loop.add_reader(self._pidfd, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(self._pidfd)
+                self._close()
+        return Exit(0)
+
+    def kill(self, signal: int) -> None:
+        """Send it a signal; no error where it is gone."""
+        if self._pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                pidfd_send_signal(self._pidfd, signal)
+
+    def _close(self) -> None:
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def __del__(self) -> None:
+        self._close()
+
+
 async def run(session: AgentSession, path: str) -> int:
     """Run the command that answers at `path`; a Quit becomes its message and exit code."""
-    function: Callable[[AgentSession], object] = registry.load(path)
+    function: Callable[[Session], object] = registry.load(path)
+    if path == _JAIL and session.events is not None:
+        function = partial(jail, events=session.events)
     try:
         outcome = function(session)
         if isinstance(outcome, Awaitable):

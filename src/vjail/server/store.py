@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _SCHEMA = """
@@ -18,7 +18,9 @@ create table if not exists record (
 class Store:
     """The file. What is written becomes lasting at `commit`, all of it or nothing."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, soon: Callable[[Callable[[], None]], object]) -> None:
+        """`soon` is given `commit` when something was written, to call it once what goes on now is complete."""
+        self._soon = soon
         # The lab ends with the machine's memory, so nothing is gained by waiting for a disk.
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("pragma journal_mode = wal")
@@ -41,15 +43,12 @@ class Store:
         """The journal of one host."""
         return HostJournal(self, name)
 
-    def hosts(self) -> list[str]:
-        """The hosts that have records."""
-        return [row[0] for row in self._database.execute("select distinct host from record order by number")]
-
     def write(self, statement: str, *values: str) -> None:
         """Execute a statement that changes something."""
         if not self._open:
             self._database.execute("begin immediate")
             self._open = True
+            self._soon(self.commit)
         self._database.execute(statement, values)
 
     def read(self, statement: str, *values: str) -> Iterator[tuple[str, str]]:

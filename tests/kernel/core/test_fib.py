@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.core.fib import Entry, Fib
 from vjail.kernel.core.nexthops import NextHops
+from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Address, Inet, Inet6, RouteFlag
 
 LO, EM0, EM1 = 1, 2, 3

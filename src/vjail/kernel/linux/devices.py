@@ -1,8 +1,8 @@
 """What is behind the names in a lab's /dev.
 
 FreeBSD's names are there as the rules leave them visible (core/devfs.py decides). Behind null, zero, random and
-the like is the Linux device of the same use; behind a disk, mem, bpf … is nothing: opening it fails, as it would for a jail's
-root on FreeBSD, and the real machine's are never within reach. Terminals are Linux's own pts.
+the like is the Linux device of the same use; behind a disk, mem, bpf … is nothing: opening it fails, as it would for a
+jail's root on FreeBSD, and the real machine's are never within reach. Terminals are Linux's own pts.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from vjail.kernel.linux.program import Fd, Program, Record, Strings
 from vjail.kernel.linux.spaces import HostSpace, Init, JailSpace, join_host, join_jail
 from vjail.kernel.linux.syscalls import CLONE_PARENT, PR_CAPBSET_DROP, SECCOMP_SET_MODE_FILTER
 
-_DEFAULT_PATH = "/usr/bin:/bin"
+DEFAULT_PATH = "/usr/bin:/bin"
 """Where execvp(3) looks without PATH (FreeBSD: _PATH_DEFPATH)."""
 _CLOSE_RANGE_CLOEXEC = 4
 _LAST_FD = 0x7FFF_FFFF
@@ -115,7 +115,7 @@ def _exec(program: Program, execution: Execution) -> None:
     name = execution.argv[0]
     paths = [name]
     if "/" not in name:
-        paths = [f"{directory or '.'}/{name}" for directory in execution.environ.get("PATH", _DEFAULT_PATH).split(":")]
+        paths = [f"{directory or '.'}/{name}" for directory in execution.environ.get("PATH", DEFAULT_PATH).split(":")]
     argv = Strings(tuple(execution.argv))
     environ = Strings(tuple(f"{key}={value}" for key, value in execution.environ.items()))
     for path in paths[:-1]:

@@ -17,34 +17,46 @@ from typing import TypeVar
 
 from vjail.command.base import FileKind
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.linux.syscalls import openat2
+from vjail.kernel.linux.syscalls import files_of, openat2
 
 T = TypeVar("T")
 _LINKS = 40
+_PIECE = 64 << 10
+_LARGEST = 64 << 20
 
 
 class RootedFiles:
-    """`Files` below a root folder; relative paths start at `cwd`."""
+    """`Files` below a root folder; relative paths start at `cwd`. `user`: whose rights hold, by user and group id."""
 
-    def __init__(self, root: int, cwd: str = "/") -> None:
+    def __init__(self, root: int, cwd: str = "/", user: tuple[int, int] = (0, 0)) -> None:
         self._root = root
         self._cwd = cwd
+        self._user = user
 
     def read(self, path: str) -> bytes:
-        """A file's content."""
-        with self._opened(path, os.O_RDONLY | os.O_NOCTTY) as fd, os.fdopen(os.dup(fd), "rb") as file:
-            return _freebsd(file.read)
+        """A file's content; of what is no plain file, and might go on for ever, the first piece."""
+        # A pipe that nobody writes to would be waited for.
+        with self._opened(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK) as fd:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return _freebsd(lambda: os.read(fd, _PIECE))
+            with os.fdopen(os.dup(fd), "rb") as file:
+                data = _freebsd(lambda: file.read(_LARGEST + 1))
+        if len(data) > _LARGEST:
+            raise KernelError(Errno.EFBIG)
+        return data
 
     def write(self, path: str, data: bytes, *, append: bool = False, mode: int = 0o644) -> None:
         """Replace or extend a file's content, making the file where it is missing."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOCTTY | (os.O_APPEND if append else os.O_TRUNC)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK | (os.O_APPEND if append else os.O_TRUNC)
         with self._opened(path, flags, mode) as fd, os.fdopen(os.dup(fd), "wb") as file:
             _freebsd(lambda: file.write(data))
 
     def open_append(self, path: str) -> int:
         """A descriptor that appends to a file, made where it is missing; the caller closes it."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY
-        return _freebsd(lambda: openat2(self._root, self._absolute(path), flags, mode=0o644))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK
+        with self._opened(path, flags, 0o644) as fd:
+            os.set_blocking(fd, True)
+            return os.dup(fd)
 
     def kind(self, path: str, *, follow: bool = True) -> FileKind | None:
         """What `path` names, None where nothing is there."""
@@ -90,13 +102,21 @@ class RootedFiles:
         if parents and above != "/":
             self.mkdir(above, mode, parents=True)
         with self._opened(above, os.O_PATH | os.O_DIRECTORY) as fd:
-            _freebsd(lambda: os.mkdir(name, mode, dir_fd=fd))
+            self._do(lambda: os.mkdir(name, mode, dir_fd=fd))
 
     def unlink(self, path: str) -> None:
         """Remove a file."""
         above, name = posixpath.split(self._absolute(path))
         with self._opened(above, os.O_PATH | os.O_DIRECTORY) as fd:
-            _freebsd(lambda: os.unlink(name, dir_fd=fd))
+            self._do(lambda: os.unlink(name, dir_fd=fd))
+
+    def symlink(self, text: str, path: str) -> None:
+        """Make `path` a symbolic link that holds `text`; one that is there is replaced, anything else is EEXIST."""
+        above, name = posixpath.split(self._absolute(path))
+        if self.kind(path, follow=False) is FileKind.LINK:
+            self.unlink(path)
+        with self._opened(above, os.O_PATH | os.O_DIRECTORY) as fd:
+            self._do(lambda: os.symlink(text, name, dir_fd=fd))
 
     def readlink(self, path: str) -> str:
         """A symbolic link's text."""
@@ -149,11 +169,17 @@ class RootedFiles:
 
     @contextmanager
     def _opened(self, path: str, flags: int, mode: int = 0) -> Iterator[int]:
-        fd = _freebsd(lambda: openat2(self._root, self._absolute(path), flags, mode=mode))
+        fd = self._do(lambda: openat2(self._root, self._absolute(path), flags, mode=mode))
         try:
             yield fd
         finally:
             os.close(fd)
+
+    def _do(self, action: Callable[[], T]) -> T:
+        if self._user == (0, 0):
+            return _freebsd(action)
+        with files_of(*self._user):
+            return _freebsd(action)
 
 
 def _freebsd(action: Callable[[], T]) -> T:

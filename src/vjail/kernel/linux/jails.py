@@ -8,6 +8,7 @@ that PID 1, so their ends are watched too and it is told to look.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -15,7 +16,8 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from vjail.kernel.core.prison_record import Jailsys, Prison
+from vjail.conf.jailconf import Jailsys
+from vjail.kernel.core.prison_record import Prison
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import spaces
 from vjail.kernel.linux.confine import Allowed, Rights, rights
@@ -105,7 +107,10 @@ class LinuxJails:
         return root
 
     def changed(self, prison: Prison) -> None:
-        """Put the parameters of `prison`, which exists, into effect."""
+        """Put the parameters of `prison`, which exists, into effect; of the host's (0), its name."""
+        if prison.jid == 0:
+            self._set_hostname(self._host.namespaces["uts"], prison.host.hostname)
+            return
         self._rights[prison.jid] = rights(
             Allowed(
                 vnet=prison.own_vnet,
@@ -113,11 +118,14 @@ class LinuxJails:
                 **{kind.value: how is not Jailsys.DISABLE for kind, how in prison.sysv.items()},
             )
         )
-        uts = self._jails[prison.jid].namespaces["uts"]
+        self._set_hostname(self._jails[prison.jid].namespaces["uts"], prison.host.hostname)
+
+    @staticmethod
+    def _set_hostname(uts: int, hostname: str) -> None:
         home = os.open("/proc/self/ns/uts", os.O_RDONLY | os.O_CLOEXEC)
         try:
             setns(uts, CLONE_NEWUTS)
-            socket.sethostname(prison.host.hostname)
+            socket.sethostname(hostname)
         finally:
             setns(home, CLONE_NEWUTS)
             os.close(home)
@@ -127,10 +135,11 @@ class LinuxJails:
         init = self._jails[jid].init
         if init is None:
             return True
-        signal.pidfd_send_signal(init.pidfd, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(init.pidfd, signal.SIGKILL)
         gone = bool(select.select([init.pidfd], [], [], _PATIENCE)[0])
         if gone:
-            self.lost_init(jid)
+            self._forget_init(self._jails[jid])
         return gone
 
     def remove(self, jid: int) -> None:
@@ -152,7 +161,7 @@ class LinuxJails:
         space = self._jails[jid]
         if space.init is None:
             return ()
-        found = list(space.others.values()) and list(space.others)
+        found = list(space.others)
         waiting = [space.init.pid, *space.others]
         while waiting:
             children = _children(waiting.pop())
@@ -201,10 +210,14 @@ class LinuxJails:
         space = self._jails.get(jid)
         if space is None or space.init is None or not select.select([space.init.pidfd], [], [], 0)[0]:
             return
-        self._watch.remove(space.init.pidfd)
-        space.init.close()
-        space.init = None
+        self._forget_init(space)
         self._emptied(jid)
+
+    def _forget_init(self, space: JailSpace) -> None:
+        if space.init is not None:
+            self._watch.remove(space.init.pidfd)
+            space.init.close()
+            space.init = None
 
     # --- what others ask ---------------------------------------------------------------------------------------------
 

@@ -149,6 +149,11 @@ def get_link(name: str) -> tuple[int, bytes]:
     return nl.RTM_GETLINK, body
 
 
+def get_link_at(index: int) -> tuple[int, bytes]:
+    """What to ask for the link with that index."""
+    return nl.RTM_GETLINK, _info(index) + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+
+
 def read_link(message: Message) -> Link:
     """A link from a message."""
     _, _, index, flags, _ = _IFINFO.unpack_from(message.body)

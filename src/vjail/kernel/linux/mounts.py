@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -57,11 +57,18 @@ class Made:
 class LinuxMounts:
     """A `MountDriver` (core/mount_driver.py) for one host."""
 
-    def __init__(self, lab: LabSpace, host: HostSpace, procfs_changed: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self,
+        lab: LabSpace,
+        host: HostSpace,
+        procfs_changed: Callable[[str, bool], None],
+    ) -> None:
         """`procfs_changed` is told when a procfs is mounted on a path, or taken away from it."""
         self._lab = lab
         self._host = host
         self._procfs_changed = procfs_changed
+        self.hidden: set[str] = set()
+        """Where something is mounted that is one with what is around it as far as FreeBSD goes."""
         self._made: dict[int, Made] = {}
         self._subtrees: set[str] = set()
         self._maker = DeviceMaker(mknod=not lab.rootless, chown=lab.ids > 1)
@@ -98,6 +105,8 @@ class LinuxMounts:
                 move_mount(fd, request.target)
             finally:
                 os.close(fd)
+            if request.kind is MountKind.NULLFS:
+                made.inside = self._bring_along(request)
             if request.kind is MountKind.DEVFS:
                 made.folder = os.open(request.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             elif request.kind is MountKind.FDESCFS:
@@ -106,6 +115,23 @@ class LinuxMounts:
         self._made[request.ident] = made
         if request.kind is MountKind.PROCFS:
             self._procfs_changed(request.target, True)
+
+    def _bring_along(self, request: MountRequest) -> list[str]:
+        """Mount what is one with a nullfs's source, but on Linux a mount of its own, in the copy as well."""
+        brought = []
+        for path in sorted(self.hidden):
+            if not path.startswith(request.source.rstrip("/") + "/"):
+                continue
+            name = path.removeprefix(request.source).lstrip("/")
+            fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE)
+            try:
+                read_only = MOUNT_ATTR_RDONLY if request.read_only else 0
+                mount_setattr(fd, "", set=read_only, propagation=MS_PRIVATE)
+                move_mount(fd, f"{request.target}/{name}")
+            finally:
+                os.close(fd)
+            brought.append(name)
+        return brought
 
     def _new(self, request: MountRequest) -> int:
         attributes = 0
@@ -154,7 +180,7 @@ class LinuxMounts:
             if made.folder >= 0:
                 os.close(made.folder)
                 made.folder = -1
-            for name in made.inside:
+            for name in reversed(made.inside):
                 umount(f"{made.target}/{name}", MNT_DETACH)
             try:
                 umount(made.target, MNT_DETACH if force else 0)
@@ -211,11 +237,11 @@ class LinuxMounts:
             made.folder = os.open(made.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._subtrees.add(path)
 
-    def adopt(self, mounts: Mapping[int, tuple[MountKind, str]], roots: Sequence[str]) -> None:
-        """Take over what another server mounted: kind and target by ident; and the roots of its jails."""
+    def adopt(self, mounts: Iterable[tuple[int, MountKind, str]], roots: Iterable[str]) -> None:
+        """Take over what another server mounted, ident, kind and target of each; and the roots of its jails."""
         self._subtrees.update(roots)
         with self._on_host():
-            for ident, (kind, target) in mounts.items():
+            for ident, kind, target in mounts:
                 made = self._made[ident] = Made(kind, target)
                 if kind is MountKind.DEVFS:
                     made.folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

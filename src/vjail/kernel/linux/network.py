@@ -103,6 +103,10 @@ class LinuxNetwork:
             if port is not None and not port.index and not own:
                 raise KernelError(Errno.ENETDOWN)
 
+    def is_through_gateway(self, vnet: int, destination: IPv4Address | IPv6Address) -> bool:
+        """Whether the way to a destination leads through a gateway."""
+        return any(RouteFlag.GATEWAY in entry.flags for entry in self._tables[vnet].fib.lookup(destination)[:1])
+
     # --- making and moving -------------------------------------------------------------------------------------------
 
     def create(self, interfaces: Sequence[IfNet]) -> None:

@@ -64,7 +64,8 @@ SECCOMP_SET_MODE_FILTER = 1
 
 _X86_64 = {
     "read": 0, "write": 1, "close": 3, "ioctl": 16, "getpid": 39, "execve": 59, "kill": 62, "chdir": 80, "fchdir": 81,
-    "umask": 95, "setgroups": 116, "setresuid": 117, "setresgid": 119, "setsid": 112, "setpriority": 141,
+    "umask": 95, "setgroups": 116, "setfsuid": 122, "setfsgid": 123, "setresuid": 117, "setresgid": 119,
+    "setsid": 112, "setpriority": 141,
     "capset": 126, "pivot_root": 155, "prctl": 157, "chroot": 161, "mount": 165, "umount2": 166, "sethostname": 170,
     "setdomainname": 171, "openat": 257, "mkdirat": 258, "mknodat": 259, "fchownat": 260, "symlinkat": 266,
     "fchmodat": 268, "unshare": 272, "setns": 308, "dup3": 292, "prlimit64": 302, "seccomp": 317,
@@ -73,7 +74,8 @@ _X86_64 = {
 }  # fmt: skip
 _AARCH64 = {
     "read": 63, "write": 64, "close": 57, "ioctl": 29, "getpid": 172, "execve": 221, "kill": 129, "chdir": 49,
-    "fchdir": 50, "umask": 166, "setgroups": 159, "setresuid": 147, "setresgid": 149, "setsid": 157, "setpriority": 140,
+    "fchdir": 50, "umask": 166, "setgroups": 159, "setfsuid": 151, "setfsgid": 152, "setresuid": 147, "setresgid": 149,
+    "setsid": 157, "setpriority": 140,
     "capset": 91, "pivot_root": 41, "prctl": 167, "chroot": 51, "mount": 40, "umount2": 39, "sethostname": 161,
     "setdomainname": 162, "openat": 56, "mkdirat": 34, "mknodat": 33, "fchownat": 54, "symlinkat": 36,
     "fchmodat": 53, "unshare": 97, "setns": 268, "dup3": 24, "prlimit64": 261, "seccomp": 277,
@@ -177,6 +179,18 @@ def openat2(dirfd: int, path: str, flags: int, *, mode: int = 0, resolve: int = 
 def pidfd_open(pid: int) -> int:
     """pidfd_open(2)."""
     return call("pidfd_open", pid, 0)
+
+
+@contextmanager
+def files_of(uid: int, gid: int) -> Iterator[None]:
+    """Be this user for a while, as far as files go; the power over other users' files is gone with root's id."""
+    call("setfsgid", gid)
+    call("setfsuid", uid)
+    try:
+        yield
+    finally:
+        call("setfsuid", 0)
+        call("setfsgid", 0)
 
 
 @contextmanager

@@ -1,0 +1,59 @@
+"""Wires: Ethernet segments between NICs of hosts. Each is a bridge in the lab's own network namespace.
+
+A NIC is one end of a veth pair, in its host under FreeBSD's name; the other end is a port of its wire. Frames pass
+untouched, tagged ones too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from vjail.kernel.linux import links
+from vjail.kernel.linux.netlink import NetlinkError, Socket
+from vjail.kernel.linux.spaces import LabSpace
+
+_MTU = 1500
+_SETTINGS = links.bridge_settings(ageing=300, priority=32768, stp=False, fwddelay=15, hellotime=2, maxage=20)
+
+
+def nic_address(lab: str, host: str, nic: str) -> bytes:
+    """The MAC of a NIC, the same each time the lab is brought up."""
+    digest = hashlib.sha256(f"{lab}\0{host}\0{nic}".encode()).digest()
+    return bytes((digest[0] & 0xFC | 0x02, *digest[1:6]))
+
+
+class Wires:
+    """The wires of a lab."""
+
+    def __init__(self, lab: LabSpace) -> None:
+        with lab.network(lab.net):
+            self._socket = Socket()
+
+    def plug(self, wire: str, namespace: int, nics: Mapping[str, bytes]) -> None:
+        """Make NICs (MAC by name) in a host's network namespace and put them on a wire. Raises NetlinkError."""
+        bridge = self._bridge(wire)
+        for name, address in nics.items():
+            port = _port_name(wire, name, address)
+            here = bytes((address[0] ^ 0x04, *address[1:]))
+            self._socket.request(links.new_veth((port, here), (name, address), _MTU, namespaces=(None, namespace)))
+            index = self._index(port)
+            self._socket.request(links.set_master(index, bridge), links.set_flags(index, links.IFF_UP, links.IFF_UP))
+
+    def _bridge(self, wire: str) -> int:
+        name = "w" + hashlib.sha256(wire.encode()).hexdigest()[:12]
+        try:
+            return self._index(name)
+        except NetlinkError:
+            address = nic_address("wire", wire, "bridge")
+            self._socket.request(links.new_bridge(name, address, _SETTINGS))
+            index = self._index(name)
+            self._socket.request(links.set_alias(index, wire), links.set_flags(index, links.IFF_UP, links.IFF_UP))
+            return index
+
+    def _index(self, name: str) -> int:
+        return links.read_link(self._socket.get(*links.get_link(name))).index
+
+
+def _port_name(wire: str, nic: str, address: bytes) -> str:
+    return "p" + hashlib.sha256(f"{wire}\0{nic}\0".encode() + address).hexdigest()[:12]

@@ -1,0 +1,336 @@
+"""A lab host as the server has it: FreeBSD's kernel of it (core/) on Linux's drivers, and the files of its tree."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import socket
+import stat
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+from vjail.command.base import ProcessInfo
+from vjail.kernel.core.devfs import Devfs
+from vjail.kernel.core.host import Host
+from vjail.kernel.core.journal import Journal
+from vjail.kernel.core.modules import KernelImage, Modules
+from vjail.kernel.core.mount_driver import MountKind
+from vjail.kernel.core.mounts import Mounts
+from vjail.kernel.core.network import Network, Nic
+from vjail.kernel.core.prison import Prisons
+from vjail.kernel.core.prison_queries import PrisonQueries
+from vjail.kernel.core.sysctl import Hardware, Sysctls
+from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.linux.devices import NODES
+from vjail.kernel.linux.enter import Execution, in_host, in_jail, in_place
+from vjail.kernel.linux.files import RootedFiles
+from vjail.kernel.linux.jails import LinuxJails, Watch
+from vjail.kernel.linux.mounts import LinuxMounts
+from vjail.kernel.linux.network import LinuxNetwork
+from vjail.kernel.linux.program import Program
+from vjail.kernel.linux.spaces import HostSpace, LabSpace, inode
+from vjail.kernel.linux.syscalls import openat2
+from vjail.kernel.linux.vnets import VnetSpaces
+from vjail.lab.userland import loader_link
+from vjail.release import Release
+from vjail.server.processes import newest_first, of_jail, processes
+
+SOCKET = "\0vjail"
+"""Where the native clients in a vnet find the server (native/agent.c)."""
+_FILE_SYSTEMS = tuple(kind.value for kind in MountKind)
+_OSRELDATE = {
+    Release.V12: 1204000,
+    Release.V13: 1302001,
+    Release.V14: 1403000,
+    Release.V15: 1500000,
+    Release.V16: 1600000,
+}
+_OSRELEASE = {Release.V12: "12.4", Release.V13: "13.2", Release.V14: "14.3", Release.V15: "15.0", Release.V16: "16.0"}
+
+
+class Clock:
+    """The machine's clock."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that only goes forward."""
+        return time.monotonic()
+
+
+class LabHost:
+    """One host of the lab."""
+
+    def __init__(
+        self,
+        name: str,
+        lab: LabSpace,
+        space: HostSpace,
+        folder: Path,
+        template: int,
+        journal: Journal,
+        *,
+        release: Release,
+        agent: bytes,
+        accept: Callable[[LabHost, socket.socket], None],
+    ) -> None:
+        """`folder` is where its jails are pinned, `accept` is given each connection a native client makes."""
+        self.name = name
+        self.nics: dict[str, str] = {}
+        """Its cards by name, and the wire each is on."""
+        self._lab = lab
+        self.space = space
+        self._journal = journal
+        self._accept = accept
+        self._agent = agent
+        self._clients: dict[tuple[int, int, int], bool] = {}
+        self._listening: dict[int, socket.socket] = {}
+        self.release = release
+        self._loop = asyncio.get_running_loop()
+        self.vnets = VnetSpaces(lab)
+        self.mount_driver = LinuxMounts(lab, space, lambda path, on: self.jails.procfs_changed(path, on))
+        self.jails = LinuxJails(
+            lab,
+            space,
+            folder,
+            template,
+            self.mount_driver,
+            self.vnets,
+            Watch(self._loop.add_reader, self._loop.remove_reader),
+            root_of=lambda jid: self.queries.root(jid),
+            emptied=self._emptied,
+            prepare_root=self._prepare_root,
+        )
+        self.network_driver = LinuxNetwork(self.vnets)
+
+    # --- putting it together -----------------------------------------------------------------------------------------
+
+    def create(self, nics: Mapping[str, bytes]) -> None:
+        """Make the kernel of a host that has just come to be; its NICs (MAC by name) are in its namespace."""
+        self.vnets.add(0, self.space.namespaces["net"], fresh=True)
+        self._assemble()
+        self.network = Network(
+            self.network_driver,
+            Clock(),
+            self._journal,
+            release=self.release,
+            random=os.urandom,
+            identity_of=self.queries.identity_of,
+            vnet_of=self.queries.vnet_of,
+            nics=[Nic(name, address) for name, address in nics.items()],
+        )
+        self._finish()
+        self.mounts.boot()
+        self.listen(0)
+
+    def restore(self) -> None:
+        """Take over the kernel of a host that another server has left."""
+        self.vnets.add(0, self.space.namespaces["net"], fresh=False)
+        self._assemble()
+        self.prisons.restore()
+        living = {prison.jid: prison for prison in self.prisons.prisons()}
+        mounted = [(point.ident, point.kind, point.target) for point in self.mounts.points() if point.kind is not None]
+        self.mount_driver.adopt(mounted, (prison.path for prison in living.values()))
+        self.jails.adopt(living, {target for _, kind, target in mounted if kind is MountKind.PROCFS})
+        self.network = Network.restore(
+            self.network_driver,
+            Clock(),
+            self._journal,
+            release=self.release,
+            random=os.urandom,
+            identity_of=self.queries.identity_of,
+            vnet_of=self.queries.vnet_of,
+        )
+        self._finish()
+        for vnet in (0, *(prison.vnet for prison in living.values() if prison.own_vnet)):
+            self.listen(vnet)
+        for jid in living:
+            # Its last process may have gone while nobody was there to see.
+            self.prisons.last_process(jid)
+
+    def _assemble(self) -> None:
+        image = KernelImage(f"{_OSRELEASE[self.release]}-RELEASE", _OSRELDATE[self.release], "GENERIC")
+        self.modules = Modules(image, self._journal)
+        self.prisons = Prisons(
+            self.release,
+            self.jails,
+            add_vnet=self._add_vnet,
+            remove_vnet=self._remove_vnet,
+            osrelease=image.osrelease,
+            osreldate=image.osreldate,
+            modules=lambda: [name for name in _FILE_SYSTEMS if self.modules.has(name)],
+            journal=self._journal,
+        )
+        self.queries = PrisonQueries(self.prisons)
+        self.mounts = Mounts(self.mount_driver, self._journal, self.queries, available=self.modules.available)
+        self.devfs = Devfs(self.mounts, self.mount_driver, self._journal, nodes=NODES)
+
+    def _finish(self) -> None:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self.sysctls = Sysctls(
+            self.modules.image,
+            Hardware(os.cpu_count() or 1, memory, platform.processor() or platform.machine()),
+            self._journal,
+            jails=self.queries,
+            network=self.network_driver,
+            devfs=self.devfs,
+        )
+        self.kernel = Host(
+            self.release,
+            network=self.network,
+            prisons=self.prisons,
+            mounts=self.mounts,
+            devfs=self.devfs,
+            sysctls=self.sysctls,
+            modules=self.modules,
+        )
+
+    def _emptied(self, jid: int) -> None:
+        self.prisons.last_process(jid)
+        self.prisons.released(jid)
+
+    def _add_vnet(self, number: int) -> None:
+        self.network.add_vnet(number)
+        self.listen(number)
+
+    def _remove_vnet(self, number: int) -> None:
+        listening = self._listening.pop(number, None)
+        if listening is not None:
+            self._loop.remove_reader(listening.fileno())
+            listening.close()
+        self.network.remove_vnet(number)
+        self.sysctls.forget_vnet(number)
+
+    def listen(self, vnet: int) -> None:
+        """Let native clients in a vnet find the server."""
+        with self._lab.network(self.vnets[vnet].namespace):
+            listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+            try:
+                listening.bind(SOCKET)
+            except OSError:
+                # While no server was there somebody inside has taken the name; the commands there find only him.
+                listening.close()
+                return
+            listening.listen(128)
+        self._listening[vnet] = listening
+        self._loop.add_reader(listening.fileno(), self._connected, listening)
+
+    def _connected(self, listening: socket.socket) -> None:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
+        self._accept(self, connection)
+
+    def _prepare_root(self, root: int) -> None:
+        try:
+            loader_link(root)
+        except OSError:
+            # A root that cannot be written to has its loader, or its programs will say that they have none.
+            return
+
+    # --- who and where -----------------------------------------------------------------------------------------------
+
+    def jail_of(self, mounts: int) -> int | None:
+        """The jail whose mount namespace has this inode number, 0 for the host itself, None for neither."""
+        if mounts == inode(self.space.namespaces["mnt"]):
+            return 0
+        return self.jails.of_mounts(mounts)
+
+    def root_of(self, jid: int) -> int:
+        """A descriptor of the root folder of the host (0) or a jail."""
+        return self.jails.space(jid).root if jid else self.space.root
+
+    def files(self, jid: int = 0) -> RootedFiles:
+        """The files of the host (0) or a jail."""
+        return RootedFiles(self.root_of(jid))
+
+    def program(self, execution: Execution, jid: int, *, elsewhere: bool, outside: bool) -> Program:
+        """How to run something in a jail or on the host (0); `elsewhere`: the agent is not there already."""
+        if not elsewhere:
+            return in_place(execution)
+        join = self._lab.outside if outside else None
+        if jid == 0:
+            return in_host(execution, self.space, outside=join)
+        return in_jail(execution, self.jails.place(jid), outside=join)
+
+    def is_client(self, jid: int, name: str, path: str) -> bool:
+        """Whether a command's name, looked up in a root along PATH, leads to vjail's native client."""
+        candidates = [name] if "/" in name else [f"{folder or '.'}/{name}" for folder in path.split(":")]
+        for candidate in candidates:
+            try:
+                fd = openat2(self.root_of(jid), candidate, os.O_RDONLY | os.O_NONBLOCK)
+            except OSError:
+                continue
+            try:
+                seen = os.fstat(fd)
+                if stat.S_ISREG(seen.st_mode) and seen.st_mode & 0o111:
+                    return self._is_agent(fd, seen)
+            finally:
+                os.close(fd)
+        return False
+
+    def _is_agent(self, fd: int, seen: os.stat_result) -> bool:
+        key = (seen.st_dev, seen.st_ino, seen.st_mtime_ns)
+        if key not in self._clients:
+            same = seen.st_size == len(self._agent) and os.pread(fd, seen.st_size, 0) == self._agent
+            self._clients[key] = same
+        return self._clients[key]
+
+    def processes(self, jid: int) -> list[ProcessInfo]:
+        """The processes that a caller in a jail, or on the host (0), may see."""
+        users = _users(self.files(jid))
+        return list(
+            processes(
+                self.jail_of,
+                2 if jid else 1,
+                lambda other: other == jid or self.prisons.is_descendant(other, jid) or jid == 0,
+                users,
+            )
+        )
+
+    def newest_first(self, jid: int) -> list[int]:
+        """The processes whose jail is exactly this one (0: the host), by their numbers in the lab."""
+        return newest_first(self.jails.pids(jid) if jid else of_jail(self.jail_of, 0))
+
+    # --- for ping ----------------------------------------------------------------------------------------------------
+
+    def may_open_raw(self, jid: int) -> bool:
+        """Whether a jail may open raw sockets."""
+        prison = self.prisons.prison(jid)
+        return prison is not None and (prison.own_vnet or "raw_sockets" in prison.allow)
+
+    def network_of(self, jid: int) -> AbstractContextManager[None]:
+        """To be in a jail's vnet for a while."""
+        return self._lab.network(self.vnets[self.prisons.vnet_of(jid)].namespace)
+
+    def check_reachable(self, jid: int, destination: IPv4Address | IPv6Address, zone: str | None) -> None:
+        """Raise what FreeBSD's ip_output says where Linux would say something else, or nothing."""
+        self.network_driver.check_reachable(self.prisons.vnet_of(jid), destination, zone)
+
+    def neighbour_error(self, jid: int, destination: IPv4Address | IPv6Address) -> Errno:
+        """What FreeBSD says of a destination whose neighbour does not answer: the host itself, or a gateway."""
+        through_gateway = self.network_driver.is_through_gateway(self.prisons.vnet_of(jid), destination)
+        return Errno.EHOSTUNREACH if through_gateway else Errno.EHOSTDOWN
+
+    def interface_index(self, jid: int, name: str) -> int:
+        """Linux's index of an interface in a jail's vnet. Raises KernelError(ENXIO)."""
+        index = self.network_driver.index_of(self.prisons.vnet_of(jid), name)
+        if not index:
+            raise KernelError(Errno.ENXIO)
+        return index
+
+
+def _users(files: RootedFiles) -> dict[int, str]:
+    try:
+        lines = files.read("/etc/passwd").decode(errors="replace").splitlines()
+    except KernelError:
+        return {}
+    found: dict[int, str] = {}
+    for line in lines:
+        fields = line.split(":")
+        if len(fields) > 2 and fields[2].isdigit():
+            found.setdefault(int(fields[2]), fields[0])
+    return found

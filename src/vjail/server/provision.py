@@ -1,0 +1,170 @@
+"""The files of a lab's hosts: each host's tree when it is made, and what its jails take for granted.
+
+What is made is lab/userland's to say. This finds out which jails a host's files configure, and brings what is made into
+the mount namespace of a host that runs already.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vjail.command import rc_files
+from vjail.command import rc_jail_legacy as legacy
+from vjail.command.base import Files
+from vjail.command.jail.world import World
+from vjail.conf.jailconf import Checked, Configuration, Jail, check_types, load
+from vjail.kernel.linux.files import RootedFiles
+from vjail.kernel.linux.spaces import HostSpace, LabSpace
+from vjail.kernel.linux.syscalls import AT_FDCWD, MACHINE, OPEN_TREE_CLONE, move_mount, open_tree
+from vjail.lab.model import Lab, LabHostSpec
+from vjail.lab.userland import (
+    Extent,
+    JailFiles,
+    KernelMounter,
+    Natives,
+    Obstacle,
+    Source,
+    Tree,
+    Userland,
+    Writer,
+    needs,
+)
+from vjail.release import Release
+
+JAIL_CONF = "/etc/jail.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The jails that a host's files describe: each file's configuration, and each jail checked, in order."""
+
+    files: tuple[Configuration, ...]
+    jails: tuple[Checked, ...]
+
+
+class Provisioner:
+    """Makes the trees of a lab's hosts; `tree` is the folder that only the lab sees."""
+
+    def __init__(self, tree: Path, lab: LabSpace) -> None:
+        self._tree = tree
+        self._lab = lab
+        self._writers: dict[str, Writer] = {}
+
+    def make_host(self, lab: Lab, spec: LabHostSpec, root: Path) -> list[str]:
+        """Make a host's tree in the new folder `root`; where in it something is mounted. UserlandError, OSError."""
+        root.mkdir(mode=0o755)
+        given = {f"/etc/{name}": file.content for name, file in spec.files.items()}
+        hostid = None if "hostid" in spec.files else f"{_uuid_of(lab, spec)}\n"
+        files = str(spec.tree) if spec.tree is not None else None
+        return (
+            self._userland(spec, KernelMounter())
+            .provide_host(str(root), files=files, given=given, hostid=hostid)
+            .mounts
+        )
+
+    def make_bases(
+        self, spec: LabHostSpec, root: Path, configured: Configured, running: HostSpace | None = None
+    ) -> tuple[list[str], Sequence[Obstacle]]:
+        """Make what jails need in a host's tree; where something is mounted, and what cannot be. As make_host."""
+        mounter = KernelMounter() if running is None else _IntoHost(self._lab, running, str(root))
+        with Tree(str(root)) as tree:
+            plan = needs(_needed(configured.jails), tree.kind)
+        return self._userland(spec, mounter).provide(str(root), plan).mounts, plan.obstacles
+
+    def _userland(self, spec: LabHostSpec, mounter: KernelMounter) -> Userland:
+        extent = Extent.SMALL if spec.userland == "minimal" else Extent.WHOLE
+        writer = self._writers.get(spec.userland)
+        if writer is None:
+            plain = spec.userland in ("machine", "minimal")
+            source = Source.machine() if plain else Source.at(spec.userland)
+            writer = self._writers[spec.userland] = Writer(source, MACHINE, Natives.shipped(MACHINE))
+        # Hosts of the same userland share what is the same in all their trees.
+        store = self._tree / "store" / uuid.uuid5(uuid.NAMESPACE_URL, spec.userland).hex
+        store.mkdir(parents=True, exist_ok=True)
+        return Userland(writer, extent, mounter=mounter, store=str(store), userxattr=self._lab.rootless)
+
+
+class _IntoHost(KernelMounter):
+    """Makes mounts here and in the mount namespace of a host that is running, whose root is `root` here."""
+
+    def __init__(self, lab: LabSpace, host: HostSpace, root: str) -> None:
+        self._lab = lab
+        self._host = host
+        self._root = root
+
+    def overlay(self, lower: Sequence[str], upper: str, work: str, target: str, *, userxattr: bool) -> None:
+        """Mount an overlay."""
+        super().overlay(lower, upper, work, target, userxattr=userxattr)
+        self._bring(target)
+
+    def bind(self, source: str, target: str, *, read_only: bool) -> None:
+        """Mount a directory with all that is mounted in it a second time."""
+        super().bind(source, target, read_only=read_only)
+        self._bring(target)
+
+    def _bring(self, target: str) -> None:
+        fd = open_tree(AT_FDCWD, target, OPEN_TREE_CLONE)
+        try:
+            with self._lab.mounts(self._host.namespaces["mnt"]):
+                move_mount(fd, target.removeprefix(self._root))
+        finally:
+            os.close(fd)
+
+
+def configured(files: Files, release: Release) -> Configured:
+    """The jails that the files of a host describe: jail.conf, jail.NAME.conf, jail.conf.d, and rc.conf's jail_*."""
+    world = World(files)
+    read = [load(path, release, world) for path in _paths(files)]
+    seen: dict[str | None, Jail] = {}
+    for configuration in read:
+        for jail in configuration.jails:
+            seen.setdefault(jail.block, jail)
+    return Configured(tuple(read), tuple(check_types(jail, release, world=world) for jail in seen.values()))
+
+
+@contextmanager
+def files_at(root: Path) -> Iterator[RootedFiles]:
+    """The files of a host's tree, whether the host runs or not."""
+    fd = os.open(root, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield RootedFiles(fd)
+    finally:
+        os.close(fd)
+
+
+def _paths(files: Files) -> Iterator[str]:
+    if files.kind(JAIL_CONF) is not None:
+        yield JAIL_CONF
+    for pattern in ("/etc/jail.*.conf", "/etc/jail.conf.d/*.conf"):
+        yield from files.glob(pattern)
+    conf, _ = rc_files.load(files, "jail")
+    for name in conf.words("jail_list"):
+        if legacy.is_configured(conf, name):
+            path = legacy.write(files, conf, legacy.plain(name), lambda _: None, 0)
+            if path is not None:
+                yield path
+
+
+def _needed(jails: Sequence[Checked]) -> Iterator[JailFiles]:
+    for checked in jails:
+        path = checked.jail.text("path")
+        if path is not None and not checked.jail.failed:
+            own = checked.pseudo
+            yield JailFiles(
+                checked.jail.block or "",
+                path,
+                (*checked.fstab, *own.mount),
+                devfs=own.mount_devfs,
+                fdescfs=own.mount_fdescfs,
+                procfs=own.mount_procfs,
+            )
+
+
+def _uuid_of(lab: Lab, spec: LabHostSpec) -> uuid.UUID:
+    """A host's UUID where its files give none: the same wherever and whenever a lab of this name is brought up."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"vjail:{lab.name}/{spec.name}")

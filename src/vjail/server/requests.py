@@ -1,0 +1,303 @@
+"""The commands of vjail that concern a running lab, as its server answers them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vjail.command.base import Exit, Process, StartError, User
+from vjail.command.rc.subr import ENVIRONMENT
+from vjail.jail import environment
+from vjail.kernel.core.prison_record import Prison
+from vjail.kernel.errno import KernelError
+from vjail.server.connection import Opening
+from vjail.server.progress import Progress
+from vjail.server.session import AgentSession, Caller, Streams
+from vjail.server.up import Up, Wanted
+from vjail.server.watcher import Watcher, explained
+from vjail.view.topology import HostView, JailView, LabView, Stack, as_json, as_text
+
+if TYPE_CHECKING:
+    from vjail.server.host import LabHost
+    from vjail.server.main import Server
+
+
+class Unfit(Exception):
+    """The request cannot be carried out; the text says why, and what to do."""
+
+
+class Request:
+    """A request: its words, the streams of who asked, and the lab it is about."""
+
+    def __init__(self, server: Server, opening: Opening, streams: Streams, details: Mapping[str, Any]) -> None:
+        self.server = server
+        self.streams = streams
+        self.details = details
+        self.cwd = opening.cwd
+        self._opening = opening
+        self._pid = server.stranger()
+
+    @cached_property
+    def progress(self) -> Progress:
+        """Where to show what goes on."""
+        return Progress(
+            lambda text: self.streams.write(2, text),
+            terminal=bool(self._opening.terminals & 4),
+            verbose=bool(self.details.get("verbose")),
+        )
+
+    def caller(self, *words: str, jid: int = 0) -> Caller:
+        """Who runs a command on behalf of this request: the superuser, from outside."""
+        return Caller(
+            jid=jid,
+            outside=True,
+            uid=0,
+            gid=0,
+            pid=self._pid,
+            argv=words,
+            environ=ENVIRONMENT,
+            cwd="/",
+            terminals=self._opening.terminals,
+        )
+
+    def environ(self, user: User) -> dict[str, str]:
+        """The environment of a user who has just logged in, with the terminal's kind."""
+        return environment.login(environment.cleared(self._opening.environ), user)
+
+    # --- which host, which jail --------------------------------------------------------------------------------------
+
+    def host(self, name: str | None) -> LabHost:
+        """The host of that name; without one, the only host. Raises Unfit."""
+        hosts = self.server.hosts
+        there = ", ".join(hosts)
+        if name is None:
+            if len(hosts) == 1:
+                return next(iter(hosts.values()))
+            raise Unfit(f"which host? there are: {there}" if hosts else "the lab has no host yet; `vjail up`")
+        if name not in hosts:
+            raise Unfit(f"no host is called {name}; there are: {there}")
+        return hosts[name]
+
+    def jail(self, name: str) -> tuple[LabHost, Prison]:
+        """The running jail called JAIL, HOST:JAIL, or by its number. Raises Unfit."""
+        hosts = list(self.server.hosts.values())
+        before, colon, after = name.partition(":")
+        if colon and before in self.server.hosts:
+            hosts, name = [self.server.hosts[before]], after
+        found = [(host, prison) for host in hosts for prison in host.prisons.prisons() if _is_called(prison, name)]
+        if len(found) > 1:
+            several = ", ".join(f"{host.name}:{name}" for host, _ in found)
+            raise Unfit(f"several hosts have a jail {name}; say which: {several}")
+        if not found:
+            running = ", ".join(prison.name for host in hosts for prison in host.prisons.prisons()) or "none"
+            raise Unfit(f"no jail {name} is running; running: {running}")
+        return found[0]
+
+
+async def answer(server: Server, opening: Opening, streams: Streams) -> int:
+    """Answer one request; the exit code."""
+    _, name, details = opening.argv
+    request = Request(server, opening, streams, json.loads(details))
+    try:
+        return await _ANSWERS[name](request)
+    except Unfit as unfit:
+        streams.write(2, f"vjail: {unfit}\n")
+        return 1
+
+
+# --- up and down ------------------------------------------------------------------------------------------------------
+
+
+async def _up(request: Request) -> int:
+    details = request.details
+    wanted = Wanted(Path(details["path"]), details["shown"], tuple(details["jails"]), details["no_jails"])
+    return await Up(request, wanted).run()
+
+
+async def _down(request: Request) -> int:
+    """Stop jails: those named, or all and then everything else that a shutdown stops."""
+    names = request.details["jails"]
+    if names:
+        return await _stop_named(request, names)
+    code = 0
+    for host in reversed(request.server.hosts.values()):
+        code |= await _stop(request, host, [])
+        request.progress.step(f"{host.name}: /etc/rc.shutdown")
+        session = AgentSession(host, request.caller("rc.shutdown"), request.streams.to_file(_null()))
+        await session.call(("/libexec/rc.shutdown",), environ=ENVIRONMENT)
+    request.progress.clear()
+    return code
+
+
+async def _stop_command(request: Request) -> int:
+    return await _stop_named(request, request.details["jails"])
+
+
+async def _stop_named(request: Request, names: Sequence[str]) -> int:
+    by_host: dict[str, list[str]] = {}
+    for name in names:
+        host, prison = request.jail(name)
+        by_host.setdefault(host.name, []).append(prison.name)
+    code = 0
+    for host_name, jails in by_host.items():
+        code |= await _stop(request, request.server.hosts[host_name], jails)
+    request.progress.clear()
+    return code
+
+
+async def _stop(request: Request, host: LabHost, names: Sequence[str]) -> int:
+    """Stop a host's jails as rc.d/jail does; without names, all of them."""
+    before = [prison.name for prison in host.prisons.prisons()]
+    if not before:
+        return 0
+    said: list[str] = []
+    watcher = Watcher(request.progress, len(names or before))
+    streams = request.streams.to_file(_null(), lambda _, text: said.append(text))
+    session = AgentSession(host, request.caller("down"), streams, watcher)
+    await session.call(("/etc/rc.d/jail", "onestop", *names), environ=ENVIRONMENT)
+    for event in watcher.failures:
+        request.progress.line(f"vjail: {explained(event, ''.join(said))}")
+    left = {prison.name for prison in host.prisons.prisons()} & set(names or before)
+    for name in left:
+        if all(event.jail != name for event in watcher.failures):
+            request.progress.line(f"vjail: {name}: not stopped: {' '.join(''.join(said).split())}")
+    return 1 if watcher.failures or left else 0
+
+
+async def _start(request: Request) -> int:
+    details = request.details
+    names = tuple(details["jails"])
+    running = {prison.name for host in request.server.hosts.values() for prison in host.prisons.prisons()}
+    for name in names:
+        if name.rpartition(":")[2] in running:
+            raise Unfit(f"{name} is running already; `vjail stop {name}` stops it")
+    return await Up(request, Wanted(Path(details["path"]), details["shown"], names)).run()
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+async def _ls(request: Request) -> int:
+    seen = _seen(request.server)
+    text = json.dumps(as_json(seen), indent=2) + "\n" if request.details["json"] else as_text(seen)
+    request.streams.write(1, text)
+    return 0
+
+
+def _seen(server: Server) -> LabView:
+    return LabView(server.name, str(server.origin), [_host(host) for host in server.hosts.values()])
+
+
+def _host(host: LabHost) -> HostView:
+    view = host.kernel.view()
+    jails = []
+    for prison in host.prisons.prisons():
+        processes = len(host.jails.pids(prison.jid))
+        state = "dying" if prison.dying else "active" if processes else "idle"
+        stack = None
+        if prison.own_vnet and not prison.dying:
+            stack = Stack(host.kernel.view(prison.jid).interfaces())
+        jails.append(JailView(prison.jid, prison.name, prison.path, prison.host.hostname, state, processes, stack))
+    return HostView(host.name, str(host.release), Stack(view.interfaces()), jails, host.nics)
+
+
+# --- running something ------------------------------------------------------------------------------------------------
+
+
+async def _execute(request: Request) -> int:
+    """A command in a jail."""
+    host, prison = request.jail(request.details["jail"])
+    words = tuple(request.details["words"])
+    user = _user(host, prison.jid, request.details["user"])
+    environ = request.environ(user)
+    session = AgentSession(host, request.caller(*words), request.streams)
+    if user.uid == 0 and session.resolves(words[0], prison.jid, environ):
+        return await session.call(words, jid=prison.jid, environ=environ)
+    process = Process(words, jid=prison.jid, environ=environ, cwd="/", user=user, interactive=True)
+    return await _attended(request, session, process, prison.name)
+
+
+async def _console(request: Request) -> int:
+    """A login shell in a jail."""
+    host, prison = request.jail(request.details["jail"])
+    user = _user(host, prison.jid, None)
+    home = user.home if host.files(prison.jid).kind(user.home) is not None else "/"
+    environ = {"PS1": f"root@{prison.host.hostname or prison.name}:\\w # ", **request.environ(user)}
+    shell = Process((user.shell or environment.SHELL, "-l"), prison.jid, environ, home, user, interactive=True)
+    session = AgentSession(host, request.caller("console"), request.streams)
+    return await _attended(request, session, shell, prison.name)
+
+
+async def _shell(request: Request) -> int:
+    """A shell on a host."""
+    host = request.host(request.details["host"])
+    line = request.details["line"]
+    user = _user(host, 0, None)
+    environ = {"PS1": f"root@{host.name}:\\w # ", **request.environ(user)}
+    words = (environment.SHELL, "-c", line) if line is not None else (environment.SHELL,)
+    session = AgentSession(host, request.caller("shell"), request.streams)
+    return await _attended(request, session, Process(words, environ=environ, cwd="/root", interactive=True), host.name)
+
+
+async def _attended(request: Request, session: AgentSession, process: Process, where: str) -> int:
+    """Run a process in the place of the command that asked: its signals reach the process, its end is the command's."""
+    try:
+        running = await session.start(process)
+    except StartError as error:
+        code = {"No such file or directory": 127, "Permission denied": 126}.get(error.text, 1)
+        what = process.argv[0] if error.stage == "exec" else error.stage
+        hint = "; is it in the jail's base? `vjail base` makes one" if code == 127 else ""
+        request.streams.write(2, f"vjail: {where}: {what}: {error.text}{hint}\n")
+        return code
+
+    async def forward() -> None:
+        while True:
+            running.kill(await request.streams.signals.next())
+
+    forwarding = asyncio.create_task(forward())
+    try:
+        ended: Exit = await running.wait()
+    finally:
+        forwarding.cancel()
+    return ended.code
+
+
+def _user(host: LabHost, jid: int, name: str | None) -> User:
+    """The user of that name in a jail (0: the host), or its root. Raises Unfit."""
+    files = host.files(jid)
+    try:
+        user = environment.by_name(files, name) if name is not None else environment.by_uid(files, 0)
+    except KernelError as error:
+        user = None
+        if name is not None:
+            raise Unfit(f"{name}: /etc/passwd: {error.errno.text}") from None
+    if user is None and name is not None:
+        raise Unfit(f"the jail has no user {name}; its /etc/passwd says which there are")
+    return user or User("root", 0, 0, (0,), "/root", environment.SHELL)
+
+
+@functools.cache
+def _null() -> int:
+    return os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+
+
+def _is_called(prison: Prison, name: str) -> bool:
+    return prison.name == name or str(prison.jid) == name
+
+
+_ANSWERS: Mapping[str, Callable[[Request], Awaitable[int]]] = {
+    "up": _up,
+    "down": _down,
+    "start": _start,
+    "stop": _stop_command,
+    "ls": _ls,
+    "exec": _execute,
+    "console": _console,
+    "shell": _shell,
+}

@@ -1,0 +1,279 @@
+"""Bringing a lab up: its hosts' trees and namespaces, their boot, their jails; what is wrong is told by its place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vjail.command import rc_files
+from vjail.command.rc import rc
+from vjail.command.rc.subr import ENVIRONMENT
+from vjail.conf.jailconf import Message
+from vjail.conf.position import Span
+from vjail.jail.effects import reports
+from vjail.kernel.errno import KernelError
+from vjail.lab.folder import load
+from vjail.lab.model import Lab, LabError, LabHostSpec
+from vjail.lab.userland import UserlandError
+from vjail.server.provision import Configured, configured, files_at
+from vjail.server.session import AgentSession, Streams
+from vjail.server.watcher import Watcher, explained, mend, placed
+
+if TYPE_CHECKING:
+    from vjail.server.host import LabHost
+    from vjail.server.requests import Request
+
+CONSOLE = "/var/log/console.log"
+"""Where on a host what its boot says is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a lab is to be up; `shown` is its path as the user wrote it.
+
+    `jails` are names (HOST:JAIL or JAIL); without any, and not `no_jails`, every jail is meant.
+    """
+
+    path: Path
+    shown: str
+    jails: tuple[str, ...] = ()
+    no_jails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A host that is there; `fresh`: it has not booted yet."""
+
+    host: LabHost
+    spec: LabHostSpec
+    found: Configured
+    fresh: bool
+
+
+class Up:
+    """One `vjail up`."""
+
+    def __init__(self, request: Request, wanted: Wanted) -> None:
+        self._request = request
+        self._server = request.server
+        self._wanted = wanted
+        self._progress = request.progress
+        self._failed = False
+
+    async def run(self) -> int:
+        """Do it; the exit code."""
+        began = time.monotonic()
+        try:
+            lab = load(self._wanted.path)
+        except LabError as error:
+            for problem in error.problems:
+                self._problem(str(problem))
+            return 1
+        hosts = [prepared for spec in lab.hosts.values() if (prepared := self._prepare(lab, spec)) is not None]
+        if self._failed or not self._are_known(hosts):
+            return 1
+        for prepared in hosts:
+            if prepared.fresh:
+                await self._boot(prepared.host)
+        for prepared in hosts:
+            await self._start(prepared)
+        if self._failed:
+            return 1
+        jails = sum(1 for prepared in hosts for _ in prepared.host.prisons.prisons())
+        took = time.monotonic() - began
+        self._progress.line(f"{lab.name} is up: {_many(len(hosts), 'host')}, {_many(jails, 'jail')} ({took:.1f} s)")
+        return 0
+
+    # --- hosts -------------------------------------------------------------------------------------------------------
+
+    def _prepare(self, lab: Lab, spec: LabHostSpec) -> Prepared | None:
+        """Make a host, or bring the files of one that is there up to date; None where something is wrong."""
+        server = self._server
+        host = server.hosts.get(spec.name)
+        fresh = host is None
+        root = server.root_of(spec.name)
+        self._progress.step(f"host {spec.name}")
+        try:
+            mounts: list[str] = []
+            if host is None:
+                root.parent.mkdir(parents=True)
+                mounts += server.provisioner.make_host(lab, spec, root)
+            else:
+                _refresh(host, spec)
+            with files_at(root) as files:
+                found = configured(files, lab.release)
+            if not self._is_well_formed(spec, found):
+                return None
+            more, obstacles = server.provisioner.make_bases(spec, root, found, host.space if host else None)
+            for obstacle in obstacles:
+                jail = next(each.jail for each in found.jails if (each.jail.block or "") == obstacle.jail)
+                self._problem(f"{self._place(spec, jail.source)}{obstacle.jail}: {obstacle.path} {obstacle.text}")
+            if obstacles:
+                return None
+            if host is None:
+                host = server.make_host(lab, spec, [*mounts, *more])
+            else:
+                server.note(host, more)
+        except (UserlandError, OSError) as error:
+            self._problem(f"{spec.name}: {error}")
+            return None
+        return Prepared(host, spec, found, fresh)
+
+    def _is_well_formed(self, spec: LabHostSpec, found: Configured) -> bool:
+        """Say what is wrong with the text of a host's jail.conf."""
+        messages = [m for each in found.files for m in each.messages if not m.kind.is_ours]
+        messages += [message for checked in found.jails for message in checked.messages]
+        for message in dict.fromkeys(messages):
+            self._message(spec, message)
+        return not messages
+
+    def _message(self, spec: LabHostSpec, message: Message) -> None:
+        text, place = message.text, ""
+        if message.cause is not None:
+            text = re.sub(rf"^{re.escape(message.cause.source.name)}( line \d+)?: ", "", text)
+            place = self._place(spec, message.cause)
+        hint = f"; {message.hint.text}" if message.hint is not None else ""
+        self._problem(f"{place}{text}{hint}")
+
+    async def _boot(self, host: LabHost) -> None:
+        """Run /etc/rc, but for its jails, which have a part of their own."""
+        self._progress.step(f"{host.name}: /etc/rc")
+        heard: list[str] = []
+        with self._console(host, lambda fd, text: heard.append(text) if fd == 2 else None) as streams:
+            await rc(AgentSession(host, self._request.caller("rc", "autoboot"), streams), without=("jail",))
+        for line in "".join(heard).splitlines():
+            self._progress.line(f"{host.name}: {line}")
+
+    @contextlib.contextmanager
+    def _console(self, host: LabHost, heard: Callable[[int, str], None]) -> Iterator[Streams]:
+        """Streams that end in the host's console log; `heard` is told what is written."""
+        files = host.files()
+        files.mkdir(os.path.dirname(CONSOLE), parents=True)
+        fd = files.open_append(CONSOLE)
+        try:
+            yield self._request.streams.to_file(fd, heard)
+        finally:
+            os.close(fd)
+
+    # --- jails -------------------------------------------------------------------------------------------------------
+
+    def _are_known(self, hosts: Sequence[Prepared]) -> bool:
+        """Whether every jail that was asked for is one of some host's."""
+        known = {f"{each.spec.name}:{name}" for each in hosts for name in _names(each.found)}
+        for name in self._wanted.jails:
+            if name not in known and not any(full.endswith(f":{name}") for full in known):
+                there = ", ".join(sorted(full.partition(":")[2] for full in known)) or "none"
+                self._problem(f"{self._wanted.shown}: no jail is called {name}; there are: {there}")
+        return not self._failed
+
+    def _chosen(self, prepared: Prepared) -> list[str]:
+        """The names of a host's jails that are to start, in the order written."""
+        if self._wanted.no_jails:
+            return []
+        names = _names(prepared.found)
+        if self._wanted.jails:
+            return [n for n in names if n in self._wanted.jails or f"{prepared.spec.name}:{n}" in self._wanted.jails]
+        conf, _ = rc_files.load(prepared.host.files(), "jail")
+        return conf.words("jail_list") or names
+
+    async def _start(self, prepared: Prepared) -> None:
+        """Start a host's jails as rc.d/jail does."""
+        host = prepared.host
+        view = host.kernel.view()
+        chosen = self._chosen(prepared)
+        running = {jail.name for jail in view.jails()}
+        missing = [name for name in chosen if name not in running]
+        if not missing:
+            return
+        # Without names they are started by one jail(8), in the order that it finds.
+        everything = not running and not self._wanted.jails
+        names = () if everything else missing
+        said: list[str] = []
+        watcher = Watcher(self._progress, len(missing))
+        with self._console(host, lambda fd, text: said.append(text)) as streams:
+            session = AgentSession(host, self._request.caller("up"), streams, watcher)
+            try:
+                await session.call(("/etc/rc.d/jail", "onestart", *names), environ=ENVIRONMENT)
+            except BaseException:
+                await self._take_back(session, watcher)
+                raise
+        self._report(prepared, watcher, "".join(said), missing)
+
+    async def _take_back(self, session: AgentSession, watcher: Watcher) -> None:
+        """Remove the jails that had begun to start when this was interrupted."""
+        for name in watcher.under_way:
+            with contextlib.suppress(Exception):
+                await session.call(("/usr/sbin/jail", "-q", "-r", name), environ=ENVIRONMENT)
+
+    def _report(self, prepared: Prepared, watcher: Watcher, said: str, missing: Sequence[str]) -> None:
+        """Say what failed, and what has no effect here."""
+        host, spec = prepared.host, prepared.spec
+        view = host.kernel.view()
+        interfaces = [interface.name for interface in view.interfaces()]
+        for event in watcher.failures:
+            text = explained(event, said)
+            hint = mend(text, interfaces)
+            self._problem(self._place(spec, *event.origins) + text + (f"; {hint}" if hint else ""))
+        running = {jail.name for jail in view.jails()}
+        quiet = [name for name in missing if name not in running and all(e.jail != name for e in watcher.failures)]
+        for name in quiet:
+            if name in watcher.done:
+                self._progress.line(
+                    f"{name}: started, and gone again: without `persist` a jail ends with its last process"
+                )
+            elif watcher.failures or name in watcher.forgotten:
+                self._problem(f"{name}: not started, because of another jail")
+            else:
+                self._problem(f"{name}: not started: {' '.join(said.split()) or 'no reason was given'}")
+        noted: dict[str, list[str]] = {}
+        for jail in view.jails():
+            if jail.name in watcher.done:
+                for line in reports(jail.parameters):
+                    noted.setdefault(line, []).append(jail.name)
+        for line, names in noted.items():
+            self._progress.line(f"{', '.join(names)}: no effect here: {line}")
+
+    # --- saying it ---------------------------------------------------------------------------------------------------
+
+    def _problem(self, text: str) -> None:
+        self._failed = True
+        self._progress.line(f"vjail: {text}")
+
+    def _place(self, spec: LabHostSpec, *origins: Span) -> str:
+        """Where something stands, in the file of the lab's folder that it came from."""
+
+        def path_of(name: str) -> str:
+            file = spec.files.get(name.removeprefix("/etc/"))
+            if file is not None:
+                absolute = self._wanted.shown.startswith("/")
+                return str(file.origin) if absolute else os.path.relpath(file.origin, self._request.cwd)
+            if spec.tree is not None and (spec.tree / name.lstrip("/")).exists():
+                return str(spec.tree / name.lstrip("/"))
+            return f"{spec.name}:{name}"
+
+        return placed(origins, path_of)
+
+
+def _refresh(host: LabHost, spec: LabHostSpec) -> None:
+    """Give a running host the files of /etc that have changed in the lab's folder since."""
+    files = host.files()
+    for name, file in spec.files.items():
+        path = f"/etc/{name}"
+        with contextlib.suppress(KernelError):
+            if files.kind(path) is None or files.read(path) != file.content:
+                files.write(path, file.content)
+
+
+def _names(found: Configured) -> list[str]:
+    """What the jails of a host are called."""
+    return [checked.jail.text("name") or checked.jail.block or "" for checked in found.jails]
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,34 @@
+#!/bin/sh
+# All tests. Installs what they need that is missing: Debian packages (as root, where apt is), Python tools into .venv.
+set -eu
+cd "$(dirname "$0")/.."
+
+part() {
+    name=$1
+    shift
+    began=$(date +%s)
+    echo "== $name"
+    "$@"
+    echo "== $name: $(($(date +%s) - began)) s"
+}
+
+packages() {
+    missing=
+    for need in ip:iproute2 nsenter:util-linux setpriv:util-linux newuidmap:uidmap gcc:gcc python3:python3 make:make; do
+        command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need#*:}"
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        echo "missing for some of the tests:$missing" >&2
+        return 0
+    fi
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+part packages packages
+part setup "${PYTHON:-python3}" tools/setup.py dev
+part lint .venv/bin/ruff check .
+part format .venv/bin/ruff format --check .
+part types .venv/bin/mypy
+part "tests without a kernel" .venv/bin/pytest -m "not real"
+part "tests on this kernel" .venv/bin/pytest -m real --durations=8
