@@ -215,6 +215,11 @@ async def _execute(request: Request) -> int:
     host, prison = request.jail(request.details["jail"])
     words = tuple(request.details["words"])
     user = _user(host, prison.jid, request.details["user"])
+    if user.uid >= request.server.lab.ids:
+        raise Unfit(
+            f"{user.name} has the user id {user.uid}, and this lab has {request.server.lab.ids}: run vjail as root, or "
+            "give yourself subordinate ids (/etc/subuid and /etc/subgid, and the package uidmap)"
+        )
     environ = request.environ(user)
     session = AgentSession(host, request.caller(*words), request.streams)
     if user.uid == 0 and session.resolves(words[0], prison.jid, environ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import time
@@ -18,6 +19,8 @@ from vjail.conf.jailconf import Message
 from vjail.conf.position import Span
 from vjail.jail.effects import reports
 from vjail.kernel.errno import KernelError
+from vjail.kernel.linux.conversation import ProgramError
+from vjail.kernel.linux.netlink import NetlinkError
 from vjail.lab.folder import load
 from vjail.lab.model import Lab, LabError, LabHostSpec
 from vjail.lab.userland import UserlandError
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 CONSOLE = "/var/log/console.log"
 """Where on a host what its boot says is kept."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ class Up:
                 host = server.make_host(lab, spec, [*mounts, *more])
             else:
                 server.note(host, more)
-        except (UserlandError, OSError) as error:
+        except (UserlandError, OSError, NetlinkError, ProgramError) as error:
+            _log.info("host %s", spec.name, exc_info=True)
             self._problem(f"{spec.name}: {error}")
             return None
         return Prepared(host, spec, found, fresh)

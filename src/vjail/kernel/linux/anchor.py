@@ -8,6 +8,7 @@ folder says which process it is.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -44,6 +45,7 @@ _NAMESPACES = (
     ("pid", CLONE_NEWPID),
     ("net", CLONE_NEWNET),
     ("ipc", CLONE_NEWIPC),
+    ("uts", CLONE_NEWUTS),
     ("mnt", CLONE_NEWNS),
 )
 _CAP_SYS_ADMIN = 21
@@ -179,6 +181,10 @@ def _become_anchor(folder: Path, agent: Path, tell: int, waits: int) -> None:
         else:
             os.write(tell, b"root\n")
         step = "namespaces"
+        # A mount namespace can be pinned only in one whose number is smaller, and since Linux 6.18 these grow on each
+        # CPU by themselves: the anchor, whose programs make all of them, stays on one.
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
         first = os.fork()
         if first:

@@ -26,8 +26,6 @@ _FRESH = {
     f"{_IPV4}/conf/all/promote_secondaries": "1",
     f"{_IPV4}/conf/default/promote_secondaries": "1",
     f"{_IPV4}/icmp_ratelimit": "0",
-    # Any user may ping, so that a lab without root can.
-    f"{_IPV4}/ping_group_range": "0 2147483647",
     f"{_IPV6}/conf/all/forwarding": "0",
     # IPv6 begins on an interface with its first address; link-local ones are the core's to add.
     f"{_IPV6}/conf/all/disable_ipv6": "1",
@@ -84,9 +82,10 @@ class VnetSpaces:
         with self._lab.network(self._vnets[number].namespace):
             return Path(path).read_text().strip()
 
-    @staticmethod
-    def _freshen(socket: Socket) -> None:
-        for path, value in _FRESH.items():
+    def _freshen(self, socket: Socket) -> None:
+        # Any user may ping; no group can be named that the lab does not have.
+        groups = {f"{_IPV4}/ping_group_range": f"0 {min(self._lab.ids, 1 << 31) - 1}"}
+        for path, value in (_FRESH | groups).items():
             # A kernel without IPv6, or one that is older than a setting, has less to be told.
             with contextlib.suppress(FileNotFoundError):
                 _write(path, value)
