@@ -156,7 +156,10 @@ class Sandbox:
         """What there is now."""
         root = Path(f"/proc/{self.pid}/root")
         files = sorted(
-            str(path.relative_to(root)) for place in _WATCHED for path in (root / place.lstrip("/")).rglob("*")
+            str(path.relative_to(root))
+            for place in _WATCHED
+            for path in (root / place.lstrip("/")).rglob("*")
+            if not path.is_relative_to(root / str(self.program).lstrip("/"))
         )
         lines = Path(f"/proc/{self.pid}/mountinfo").read_text().splitlines()
         unix = Path(f"/proc/{self.pid}/net/unix").read_text().splitlines()[1:]
