@@ -88,7 +88,7 @@ static word receive(int socket, void *buffer, size_t room, int *fds, int *count,
 
 /* --- programs: system calls composed elsewhere ---------------------------------------------------------------------- */
 
-enum op { CALL, FORK, EXIT, REPORT, WAIT, INIT };
+enum op { CALL, FORK, EXIT, REPORT, WAIT, INIT, TERMINAL };
 enum kind { IMMEDIATE, DATA, REGISTER, DESCRIPTOR };
 enum { MAY_FAIL = 1 };
 
@@ -124,6 +124,33 @@ static void serve_as_init(int ends_when_empty)
         if (ends_when_empty && sys2(__NR_kill, -1, 0) == -ESRCH)
             leave(0);
     }
+}
+
+/* The process group that has the terminal on standard input; below 1 where none has, or none with a number here. */
+static int terminal_group(void)
+{
+    int group = -1;
+    return sys3(__NR_ioctl, 0, TIOCGPGRP, &group) < 0 ? -1 : group;
+}
+
+static void give_terminal(int group)
+{
+    uint64_t before, wanted = bit(SIG_TTOU);
+    sys4(__NR_rt_sigprocmask, SIG_BLOCK, &wanted, &before, 8);
+    sys3(__NR_ioctl, 0, TIOCSPGRP, &group);
+    sys4(__NR_rt_sigprocmask, SIG_SETMASK, &before, 0, 8);
+}
+
+/* Whether the agent's process group had the terminal when the program now run was begun. */
+static int in_foreground;
+
+/* A shell wants a process group that has a number where it is: the agent's has none in another process namespace. */
+static void take_terminal(void)
+{
+    if (!in_foreground)
+        return;
+    sys2(__NR_setpgid, 0, 0);
+    give_terminal((int)sys0(__NR_getpid));
 }
 
 static void run(char *text, size_t room, int status, const int *fds, int count)
@@ -172,6 +199,7 @@ static void run(char *text, size_t room, int status, const int *fds, int count)
             break;
         }
         case INIT: serve_as_init((int)a[0]); break;
+        case TERMINAL: take_terminal(); break;
         }
         if (result < 0 && !(step->flags & MAY_FAIL)) {
             struct record record = {FAILED, i, (uint64_t)-result};
@@ -185,8 +213,8 @@ static void run(char *text, size_t room, int status, const int *fds, int count)
 
 /* --- children ----------------------------------------------------------------------------------------------------- */
 
-/* INTERACTIVE: the terminal's signals are its own. DETACHED: nobody asks how it ends. FORKS: the process begun is only
- * a step on the way; the one that matters reports itself. */
+/* INTERACTIVE: the terminal's signals are its own, and what FORKS besides takes the terminal (TERMINAL). DETACHED: nobody
+ * asks how it ends. FORKS: the process begun is only a step on the way; the one that matters reports itself. */
 enum { INTERACTIVE = 1, DETACHED = 2, FORKS = 4 };
 
 struct child {
@@ -196,6 +224,7 @@ struct child {
     int status; /* its end of the status channel, -1 once closed */
     uint32_t flags;
     int ended, code;
+    int terminal; /* it has a process group of its own, and the terminal */
 };
 
 static struct child children[CHILDREN];
@@ -227,6 +256,8 @@ static void begin(int connection, char *text, size_t size, int *fds, int count)
     if (r < 0)
         return refuse(connection, id, r);
     sys5(__NR_setsockopt, pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+    int group = flags & INTERACTIVE ? terminal_group() : -1;
+    in_foreground = group > 0 && group == (int)sys1(__NR_getpgid, 0);
     word pid = sys5(__NR_clone, SIG_CHLD, 0, 0, 0, 0);
     if (pid == 0) {
         uint64_t none = 0;
@@ -246,11 +277,37 @@ static void begin(int connection, char *text, size_t size, int *fds, int count)
     }
     if (slot == live)
         live++;
-    children[slot] = (struct child){id, 1, flags & FORKS ? 0 : (int)pid, pair[0], flags, 0, 0};
+    int terminal = in_foreground && flags & FORKS;
+    children[slot] = (struct child){id, 1, flags & FORKS ? 0 : (int)pid, pair[0], flags, 0, 0, terminal};
 }
 
+/* The terminal comes back from a group that has ended, or that is this child's. */
+static void take_terminal_back(const struct child *child)
+{
+    int group = terminal_group(), own = (int)sys1(__NR_getpgid, 0);
+    if (child->terminal && group > 0 && group != own && (group == child->pid || sys2(__NR_kill, -group, 0) == -ESRCH))
+        give_terminal(own);
+}
+
+/* A child with the terminal was stopped: so is this group, until whoever started it lets it go on. */
+static void stop_like(const struct child *child)
+{
+    int group = terminal_group(), own = (int)sys1(__NR_getpgid, 0);
+    if (!child->terminal)
+        return;
+    if (group == child->pid)
+        give_terminal(own);
+    if (group != own)
+        sys2(__NR_kill, 0, SIG_TSTP);
+    if (terminal_group() == own)
+        give_terminal(child->pid);
+    sys2(__NR_kill, -child->pid, SIG_CONT);
+}
+
+/* Before its end is told: whoever hears of that finds the terminal back. */
 static void release(struct child *child)
 {
+    take_terminal_back(child);
     child->used = 0;
     while (live > 0 && !children[live - 1].used)
         live--;
@@ -261,9 +318,9 @@ static void finish(int connection, struct child *child)
     if (child->status >= 0 || !child->ended)
         return;
     int32_t body[2] = {(int32_t)child->id, child->code};
+    release(child);
     if (connection >= 0)
         tell(connection, 'X', body, sizeof body, -1);
-    release(child);
 }
 
 static void close_status(struct child *child)
@@ -306,20 +363,24 @@ static void hear(int connection, struct child *child)
     uint32_t body[3] = {child->id, 0, ESRCH};
     if (n == (word)sizeof record)
         body[1] = record.step, body[2] = (uint32_t)record.value;
+    release(child);
     if (connection >= 0)
         tell(connection, 'F', body, sizeof body, -1);
-    release(child);
 }
 
 static void reap(int connection)
 {
     int status;
     word pid;
-    while ((pid = sys4(__NR_wait4, -1, &status, WNOHANG, 0)) > 0)
+    while ((pid = sys4(__NR_wait4, -1, &status, WNOHANG | WUNTRACED, 0)) > 0)
         for (int i = 0; i < live; i++) {
             struct child *child = &children[i];
             if (!child->used || child->pid != pid)
                 continue;
+            if ((status & 0xff) == 0x7f) {
+                stop_like(child);
+                break;
+            }
             child->ended = 1, child->code = status;
             /* What it said before it ended is still in its channel. */
             while (child->used && child->status >= 0) {

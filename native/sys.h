@@ -59,9 +59,11 @@ __asm__(".text\n.globl _start\n_start:\n mov x29,#0\n mov x30,#0\n mov x0,sp\n b
 /* Numbers of Linux, the same on both machines. */
 enum { EPERM = 1, EINTR = 4, EAGAIN = 11, ESRCH = 3, EPIPE = 32, EPROTO = 71 };
 enum { SIG_HUP = 1, SIG_INT = 2, SIG_QUIT = 3, SIG_KILL = 9, SIG_USR1 = 10, SIG_PIPE = 13, SIG_TERM = 15, SIG_CHLD = 17 };
+enum { SIG_CONT = 18, SIG_TSTP = 20, SIG_TTOU = 22 };
 enum { SIG_BLOCK = 0, SIG_SETMASK = 2 };
 enum { POLL_IN = 1, POLL_HUP = 16 };
-enum { WNOHANG = 1 };
+enum { WNOHANG = 1, WUNTRACED = 2 };
+enum { TIOCGPGRP = 0x540f, TIOCSPGRP = 0x5410 };
 enum { AF_UNIX = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 02000000, SOCK_NONBLOCK = 04000 };
 enum { SOL_SOCKET = 1, SO_PASSCRED = 16, SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
 enum { MSG_TRUNC = 0x20, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000 };

@@ -1,9 +1,9 @@
 """The recorded command lines, typed again at a host of the core's network and the memory driver.
 
 Every line with ifconfig, route, netstat, arp or ndp in it must answer as FreeBSD 13.2 did: standard output, standard
-error, exit code. Allowed to differ: link-layer addresses and what is made from them (in the files of which the hostid
-is not known), and jail ids. DIFFERENCES names every line that answers otherwise, with the reason; SKIPPED what is not
-typed at all; STAND_INS what is typed in place of a line that other parts carry out.
+error, exit code. Allowed to differ, but where the hostid is known: what `comparable` takes away. DIFFERENCES names
+every line that answers otherwise, with the reason; SKIPPED what is not typed at all; STAND_INS what is typed in place
+of a line that other parts carry out.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import pytest
 from network_lab import Clock, Lab, Result, type_command
 from network_shell import NotUnderstood, Shell
-from transcripts import Line, read
 
+from comparable import comparable
+from transcripts import Line, read
 from vjail.kernel.errno import KernelError
 
 NETWORK = re.compile(r"(?:^|[ ;(]|\$\()(?:ifconfig|route|netstat|arp|ndp)\b")
@@ -202,20 +203,14 @@ def prepared(recording: Recording) -> Shell:
     return shell
 
 
-def comparable(text: str, *, exact: bool) -> str:
-    """A text without what may differ."""
-    text = re.sub(r"SIOCSIFRVNET\(\d+,", "SIOCSIFRVNET(JID,", text)
-    if exact:
-        return text
-    text = re.sub(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b", "MAC", text)
-    return re.sub(r"(fe80:|2001:db8:1:0):[0-9a-f:]*ff:fe[0-9a-fX:]*(%\w+)? *", r"\1:EUI64\2 ", text)
-
-
 def agrees(line: Line, result: Result, *, exact: bool) -> bool:
     """Whether a result is what was recorded; some recordings have both streams in one."""
 
+    def shown(text: str) -> str:
+        return re.sub(r"SIOCSIFRVNET\(\d+,", "SIOCSIFRVNET(JID,", text) if exact else comparable(line.command, text)
+
     def same(one: str, other: str) -> bool:
-        return comparable(one, exact=exact) == comparable(other, exact=exact)
+        return shown(one) == shown(other)
 
     apart = same(line.stdout, result.stdout) and same(line.stderr, result.stderr)
     together = not line.stderr and same(line.stdout, result.both)

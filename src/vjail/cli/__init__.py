@@ -1,12 +1,15 @@
 """The commands of `vjail`: words in, exit code out. Each command's module is loaded when it is used.
 
 Commands about a running lab ask its server and become, or start, the native agent that carries the answer out
-(lab.py); the others run here.
+(lab.py); the others run here. Exit codes: 0 done, 1 failed, 2 wrong words; of exec, console and shell the command's.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 
@@ -16,8 +19,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = parse(sys.argv[1:] if argv is None else list(argv))
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
     except BrokenPipeError:
-        return 141
+        # Nobody reads any more: what is still to be written goes nowhere, so that nothing is said of it at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        return _fail(f"{place}{(error.strerror or str(error)).lower()}")
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(f"a fault of vjail's own: {text} ({os.path.basename(frame.filename)}, line {frame.lineno})")
+
+
+def _fail(text: str) -> int:
+    from vjail.cli.lab import fail
+
+    return fail(text)

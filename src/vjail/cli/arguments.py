@@ -1,58 +1,99 @@
-"""The words of `vjail`: which commands there are, their options, and their help with examples."""
+"""The words of `vjail`: which commands there are, their options, and their help with examples.
+
+Wrong words end with exit code 2 and one line that says what is wrong and what was probably meant.
+"""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 from vjail import __version__
 from vjail.release import DEFAULT, Release
 
 _RAW = argparse.RawDescriptionHelpFormatter
+_USAGE = 2
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Read the words; `run` of the result is the function to call with it. Leaves with 2 where they are wrong."""
-    return _parser().parse_args(words)
+    parser, commands = _parser()
+    command = next((word for word in words if not word.startswith("-")), None)
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(_USAGE)
+    if command is not None and command not in commands:
+        parser.error(f"there is no command {command!r}" + _meant(command, commands))
+    found, unknown = parser.parse_known_args(words)
+    if command is None:
+        parser.error("which command?")
+    own = commands[command]
+    if unknown:
+        own.refuse(unknown[0])
+    if hasattr(found, "lab"):
+        if found.path is not None and found.lab is not None:
+            own.error(f"PATH is given twice, as {found.path} and with -p")
+        found.path = next((path for path in (found.path, found.lab) if path is not None), ".")
+    return found
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="vjail",
-        formatter_class=_RAW,
-        description="FreeBSD's VIMAGE jails, from the files FreeBSD reads.",
-        epilog="examples:\n"
-        "  vjail show jail.conf           what FreeBSD's parser makes of a file\n"
-        "  vjail up examples/A1-two-jails bring a lab up\n"
-        "  vjail exec jail_01 ping -c 4 10.0.0.2\n"
-        "  vjail shell -c 'ifconfig -l'   FreeBSD's commands on the lab's host\n"
-        "  vjail down                     take it away again\n"
-        "`vjail COMMAND --help` says more about each.",
-    )
-    parser.add_argument("--version", action="version", version=f"vjail {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _show(commands)
-    _up(commands)
-    _down(commands)
-    _start_stop(commands)
-    _ls(commands)
-    _exec(commands)
-    _console(commands)
-    _shell(commands)
-    _base(commands)
-    return parser
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as all of vjail does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave because of wrong words."""
+        name = self.prog.partition(" ")[2]
+        self.exit(_USAGE, f"vjail: {f'{name}: ' if name else ''}{message}; see `{self.prog} --help`\n")
+
+    def refuse(self, word: str) -> NoReturn:
+        """Leave because of a word that means nothing here."""
+        if word.startswith("-"):
+            options = [option for action in self._actions for option in action.option_strings]
+            self.error(f"there is no option {word.partition('=')[0]}" + _meant(word.partition("=")[0], options))
+        self.error(f"{word!r} is one word too many")
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 _Commands = argparse._SubParsersAction
 
 
-def _command(
-    commands: _Commands[argparse.ArgumentParser], name: str, does: str, *examples: str
-) -> argparse.ArgumentParser:
+def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+    parser = _Parser(
+        prog="vjail",
+        formatter_class=_RAW,
+        allow_abbrev=False,
+        description="FreeBSD's VIMAGE jails, from the files FreeBSD reads.",
+        epilog="examples:\n"
+        "  vjail show jail.conf              what FreeBSD's parser makes of a file\n"
+        "  vjail up                          bring the lab of this folder up\n"
+        "  vjail ls                          what there is now\n"
+        "  vjail exec jail_01 ping -c 4 10.0.0.2\n"
+        "  vjail shell -c 'ifconfig -l; jls' FreeBSD's commands on the lab's host\n"
+        "  vjail down                        take it away again\n"
+        "`vjail COMMAND --help` says more about each. A lab is a folder with a jail.conf, or with a vjail.yml.",
+    )
+    parser.add_argument("--version", action="version", version=f"vjail {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
+    for add in (_show, _up, _down, _start_stop, _ls, _exec, _console, _shell, _base):
+        add(commands)
+    return parser, dict(commands.choices)
+
+
+def _command(commands: _Commands[_Parser], name: str, does: str, *examples: str, more: str = "") -> _Parser:
+    """A command: what it does in a line, examples, and what else is to be known of it."""
+    description = f"{does[0].upper()}{does[1:]}." + (f"\n{more}" if more else "")
     epilog = "examples:\n" + "\n".join(f"  {example}" for example in examples)
-    description = does[0].upper() + does[1:] + "."
-    return commands.add_parser(name, help=does, description=description, epilog=epilog, formatter_class=_RAW)
+    return commands.add_parser(
+        name, help=does, description=description, epilog=epilog, formatter_class=_RAW, allow_abbrev=False
+    )
 
 
 def _runs(module: str, function: str) -> Callable[[argparse.Namespace], int]:
@@ -62,16 +103,20 @@ def _runs(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-def _lab_path(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "path", nargs="?", default=".", metavar="PATH", help="lab file, jail.conf or folder (default: here)"
-    )
+def _lab_path(parser: _Parser) -> None:
+    """PATH as the only word of a command; -p does as well."""
+    parser.add_argument("path", nargs="?", metavar="PATH", help="lab file, jail.conf or folder (default: here)")
+    parser.add_argument("-p", dest="lab", metavar="PATH", help="the same")
 
 
-def _lab_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-p", dest="path", default=".", metavar="PATH", help="the lab: its file, jail.conf or folder (default: here)"
-    )
+def _lab_option(parser: _Parser) -> None:
+    """PATH where a command's words are something else."""
+    parser.add_argument("-p", dest="lab", metavar="PATH", help="lab file, jail.conf or folder (default: here)")
+    parser.set_defaults(path=None)
+
+
+def _verbose(parser: _Parser) -> None:
+    parser.add_argument("-v", "--verbose", action="store_true", help="print each phase of each jail")
 
 
 def _release(text: str) -> Release:
@@ -81,34 +126,34 @@ def _release(text: str) -> Release:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _show(commands: _Commands[argparse.ArgumentParser]) -> None:
+def _show(commands: _Commands[_Parser]) -> None:
     parser = _command(
         commands,
         "show",
         "print every jail of a jail.conf with its parameters resolved, as FreeBSD's parser gives them",
-        "vjail show /etc/jail.conf",
+        "vjail show jail.conf",
         "vjail show --freebsd 15 --json jail.conf",
+        "vjail show - < jail.conf",
+        more="Messages go to standard error, with the place and what to do. Exit 1 where the file cannot be read as a\n"
+        "jail.conf; as in FreeBSD, a jail whose parameters are wrong is marked and changes no exit code.",
     )
     parser.add_argument("file", metavar="FILE", help="the jail.conf; - is standard input")
     parser.add_argument(
-        "--freebsd",
-        type=_release,
-        default=DEFAULT,
-        metavar="N",
-        help=f"the release whose rules hold (default {DEFAULT})",
+        "--freebsd", type=_release, default=DEFAULT, metavar="N", help=f"the release that reads (default: {DEFAULT})"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_runs("show", "show"))
 
 
-def _up(commands: _Commands[argparse.ArgumentParser]) -> None:
+def _up(commands: _Commands[_Parser]) -> None:
     parser = _command(
         commands,
         "up",
         "bring a lab up: its hosts as their rc.conf says, then its jails",
         "vjail up",
-        "vjail up examples/A1-two-jails",
-        "vjail up --jail jail_01 --jail jail_02 lab/",
+        "vjail up --jail jail_01",
+        "vjail up -v --no-jails",
+        more="What is up already stays as it is. Where something fails nothing is left, unless the lab was up before.",
     )
     _lab_path(parser)
     parser.add_argument(
@@ -116,75 +161,98 @@ def _up(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--no-jails", action="store_true", help="start no jails, only the hosts")
     parser.add_argument("--keep", action="store_true", help="leave what came up where something fails")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print each phase as jail -v does")
+    parser.add_argument(
+        "--freebsd", type=_release, metavar="N", help=f"the release to be (default: the lab file's, or {DEFAULT})"
+    )
+    _verbose(parser)
     parser.set_defaults(run=_runs("up", "up"))
 
 
-def _down(commands: _Commands[argparse.ArgumentParser]) -> None:
+def _down(commands: _Commands[_Parser]) -> None:
     parser = _command(
-        commands, "down", "stop a lab's jails and take the lab away, all of it", "vjail down", "vjail down --now lab/"
+        commands,
+        "down",
+        "stop a lab's jails and take the lab away, all of it",
+        "vjail down --jail jail_02",
+        "vjail down",
+        "vjail down --now",
+        more="A lab that is not up is as good as one taken down: exit 0.",
     )
     _lab_path(parser)
     parser.add_argument(
         "--jail", action="append", default=[], metavar="NAME", help="stop this jail only (and those that depend on it)"
     )
     parser.add_argument("--now", action="store_true", help="run no stop commands; everything ends at once")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print each phase as jail -v does")
+    _verbose(parser)
     parser.set_defaults(run=_runs("up", "down"))
 
 
-def _start_stop(commands: _Commands[argparse.ArgumentParser]) -> None:
+def _start_stop(commands: _Commands[_Parser]) -> None:
     for name, does in (("start", "start jails of a lab that is up"), ("stop", "stop jails of a lab that is up")):
-        parser = _command(commands, name, does, f"vjail {name} jail_02", f"vjail {name} -v -p lab/ jail_01 jail_02")
+        parser = _command(commands, name, does, f"vjail {name} jail_02", f"vjail {name} -v fbsd:jail_01")
         _lab_option(parser)
-        parser.add_argument("-v", "--verbose", action="store_true", help="print each phase as jail -v does")
+        _verbose(parser)
         parser.add_argument("jails", nargs="+", metavar="JAIL", help="its name, or HOST:JAIL")
         parser.set_defaults(run=_runs("running", name))
 
 
-def _ls(commands: _Commands[argparse.ArgumentParser]) -> None:
+def _ls(commands: _Commands[_Parser]) -> None:
     parser = _command(
         commands,
         "ls",
-        "show a lab's hosts, jails, vnets, interfaces, addresses and states",
+        "show a lab's hosts, jails, interfaces, addresses and states",
         "vjail ls",
-        "vjail ls --json lab/",
+        "vjail ls -v",
+        "vjail ls --json",
     )
     _lab_path(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="leave nothing out: lo0, MAC addresses, MTUs, link-local addresses"
+    )
     parser.set_defaults(run=_runs("running", "ls"))
 
 
-def _exec(commands: _Commands[argparse.ArgumentParser]) -> None:
+def _exec(commands: _Commands[_Parser]) -> None:
     parser = _command(
         commands,
         "exec",
         "run a command in a jail; its exit code is the command's",
         "vjail exec jail_01 ping -c 4 10.0.0.2",
-        "vjail exec -u www fbsd:web id",
+        "vjail exec fbsd:jail_01 ifconfig epair1a",
+        "vjail exec -u nobody jail_01 id -un",
+        more="127: there is no such command in the jail; 126: it may not be run; 128 + N: signal N ended it.",
     )
     _lab_option(parser)
     parser.add_argument("-u", dest="user", metavar="USER", help="as this user of the jail")
-    parser.add_argument("jail", metavar="JAIL", help="its name, or HOST:JAIL")
+    parser.add_argument("jail", metavar="JAIL", help="its name, its jid, or HOST:JAIL")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD…", help="the command and its words")
     parser.set_defaults(run=_runs("running", "execute"))
 
 
-def _console(commands: _Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "console", "a login shell in a jail, as root", "vjail console jail_01")
+def _console(commands: _Commands[_Parser]) -> None:
+    parser = _command(
+        commands,
+        "console",
+        "a login shell in a jail, as root",
+        "vjail console jail_01",
+        "echo 'ifconfig -l' | vjail console jail_01",
+    )
     _lab_option(parser)
-    parser.add_argument("jail", metavar="JAIL", help="its name, or HOST:JAIL")
+    parser.add_argument("jail", metavar="JAIL", help="its name, its jid, or HOST:JAIL")
     parser.set_defaults(run=_runs("running", "console"))
 
 
-def _shell(commands: _Commands[argparse.ArgumentParser]) -> None:
+def _shell(commands: _Commands[_Parser]) -> None:
     parser = _command(
         commands,
         "shell",
-        "a shell on a lab's host, with FreeBSD's commands: ifconfig route jail jls jexec mount sysctl service ping …",
+        "a shell on a lab's host, with FreeBSD's commands",
         "vjail shell",
         "vjail shell -c 'ifconfig epair create; jls'",
-        "vjail shell fbsd < commands",
+        "echo 'sysctl kern.ostype' | vjail shell fbsd",
+        more="There are ifconfig route netstat arp ndp ping jail jls jexec mount umount devfs sysctl sysrc service\n"
+        "kldload kldstat ps hostname and others, at their usual places. Its exit code is that of the last command.",
     )
     _lab_option(parser)
     parser.add_argument("host", nargs="?", metavar="HOST", help="which host, where the lab has several")
@@ -192,14 +260,14 @@ def _shell(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=_runs("running", "shell"))
 
 
-def _base(commands: _Commands[argparse.ArgumentParser]) -> None:
+def _base(commands: _Commands[_Parser]) -> None:
     parser = _command(
         commands,
         "base",
         "make a userland for jails in a folder",
-        "vjail base /srv/base                       from this machine, the commands a jail needs",
-        "vjail base --full /srv/base                from this machine, its whole userland",
-        "vjail base --from debian.tar.xz /srv/base  from a tarball, a folder or an OCI image layout",
+        "vjail base files/jails/base                    from this machine, the commands a jail needs",
+        "vjail base --full /srv/base                    from this machine, its whole userland",
+        "vjail base --from debian.tar.xz /srv/debian    from a tarball, a folder or an OCI image layout",
     )
     parser.add_argument("dir", metavar="DIR", help="the folder; made where it is missing, and must be empty")
     parser.add_argument(

@@ -20,7 +20,7 @@ def stop(arguments: argparse.Namespace) -> int:
 
 def ls(arguments: argparse.Namespace) -> int:
     """`vjail ls`."""
-    return _ask(arguments.path, "ls", {"json": arguments.json})
+    return _ask(arguments.path, "ls", {"json": arguments.json, "verbose": arguments.verbose})
 
 
 def execute(arguments: argparse.Namespace) -> int:

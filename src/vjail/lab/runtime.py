@@ -153,6 +153,11 @@ def _become_server(folder: Path, found: anchor.Anchor, tell: int) -> None:
         log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         null = os.open("/dev/null", os.O_RDONLY)
         anchor.enter(found)
+        # The server's parent is to be the anchor: whoever else reaped it could keep a dead lab waiting.
+        inside = os.fork()
+        if inside:
+            os.waitpid(inside, 0)
+            os._exit(0)
         if os.fork():
             os._exit(0)
         os.setsid()

@@ -10,6 +10,7 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -121,6 +122,8 @@ class LabHost:
             vnet_of=self.queries.vnet_of,
             nics=[Nic(name, address) for name, address in nics.items()],
         )
+        # A host whose rc.conf gives it no name is called what the lab calls it.
+        self.prisons.set_identity(0, replace(self.prisons.identity(0), hostname=self.name))
         self._finish()
         self.mounts.boot()
         self.listen(0)

@@ -21,7 +21,6 @@ from vjail.conf.jailconf import Checked, Configuration, Jail, check_types, load
 from vjail.kernel.linux.files import RootedFiles
 from vjail.kernel.linux.spaces import HostSpace, LabSpace
 from vjail.kernel.linux.syscalls import AT_FDCWD, MACHINE, OPEN_TREE_CLONE, move_mount, open_tree
-from vjail.lab.etc import default_rc_conf
 from vjail.lab.model import Lab, LabHostSpec
 from vjail.lab.userland import (
     Extent,
@@ -60,9 +59,6 @@ class Provisioner:
         """Make a host's tree in the new folder `root`; where in it something is mounted. UserlandError, OSError."""
         root.mkdir(mode=0o755)
         given = {f"/etc/{name}": file.content for name, file in spec.files.items()}
-        if spec.tree is None or not (spec.tree / rc_files.DEFAULTS.lstrip("/")).exists():
-            # A host whose rc.conf names it by no other name is called what the lab calls it.
-            given[rc_files.DEFAULTS] = f'{default_rc_conf()}hostname="{spec.name}"\n'.encode()
         hostid = None if "hostid" in spec.files else f"{_uuid_of(lab, spec)}\n"
         files = str(spec.tree) if spec.tree is not None else None
         return (

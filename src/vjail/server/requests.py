@@ -17,11 +17,13 @@ from vjail.jail import environment
 from vjail.kernel.core.prison_record import Prison
 from vjail.kernel.errno import KernelError
 from vjail.server.connection import Opening
+from vjail.server.looking import seen
 from vjail.server.progress import Progress
 from vjail.server.session import AgentSession, Caller, Streams
 from vjail.server.up import Up, Wanted
 from vjail.server.watcher import Watcher, explained
-from vjail.view.topology import HostView, JailView, LabView, Stack, as_json, as_text
+from vjail.view.text import as_text
+from vjail.view.topology import as_json
 
 if TYPE_CHECKING:
     from vjail.server.host import LabHost
@@ -184,27 +186,13 @@ async def _start(request: Request) -> int:
 
 
 async def _ls(request: Request) -> int:
-    seen = _seen(request.server)
-    text = json.dumps(as_json(seen), indent=2) + "\n" if request.details["json"] else as_text(seen)
+    lab = seen(request.server)
+    if request.details["json"]:
+        text = json.dumps(as_json(lab), indent=2) + "\n"
+    else:
+        text = as_text(lab, everything=request.details["verbose"])
     request.streams.write(1, text)
     return 0
-
-
-def _seen(server: Server) -> LabView:
-    return LabView(server.name, str(server.origin), [_host(host) for host in server.hosts.values()])
-
-
-def _host(host: LabHost) -> HostView:
-    view = host.kernel.view()
-    jails = []
-    for prison in host.prisons.prisons():
-        processes = len(host.jails.pids(prison.jid))
-        state = "dying" if prison.dying else "active" if processes else "idle"
-        stack = None
-        if prison.own_vnet and not prison.dying:
-            stack = Stack(host.kernel.view(prison.jid).interfaces())
-        jails.append(JailView(prison.jid, prison.name, prison.path, prison.host.hostname, state, processes, stack))
-    return HostView(host.name, str(host.release), Stack(view.interfaces()), jails, host.nics)
 
 
 # --- running something ------------------------------------------------------------------------------------------------
@@ -233,7 +221,7 @@ async def _console(request: Request) -> int:
     host, prison = request.jail(request.details["jail"])
     user = _user(host, prison.jid, None)
     home = user.home if host.files(prison.jid).kind(user.home) is not None else "/"
-    environ = {"PS1": f"root@{prison.host.hostname or prison.name}:\\w # ", **request.environ(user)}
+    environ = {"PS1": f"root@{prison.host.hostname or prison.name}:$PWD # ", **request.environ(user)}
     shell = Process((user.shell or environment.SHELL, "-l"), prison.jid, environ, home, user, interactive=True)
     session = AgentSession(host, request.caller("console"), request.streams)
     return await _attended(request, session, shell, prison.name)
@@ -244,7 +232,7 @@ async def _shell(request: Request) -> int:
     host = request.host(request.details["host"])
     line = request.details["line"]
     user = _user(host, 0, None)
-    environ = {"PS1": f"root@{host.name}:\\w # ", **request.environ(user)}
+    environ = {"PS1": f"root@{host.name}:$PWD # ", **request.environ(user)}
     words = (environment.SHELL, "-c", line) if line is not None else (environment.SHELL,)
     session = AgentSession(host, request.caller("shell"), request.streams)
     return await _attended(request, session, Process(words, environ=environ, cwd="/root", interactive=True), host.name)

@@ -217,6 +217,7 @@ class AgentSession:
                 user=process.user,
                 output=output,
                 session=process.detached,
+                interactive=process.interactive,
             )
             flags = (FORKS if elsewhere else 0) | (DETACHED if process.detached else 0)
             flags |= INTERACTIVE if process.interactive else 0

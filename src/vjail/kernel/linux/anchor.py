@@ -118,13 +118,13 @@ def start(folder: Path) -> Anchor:
         _become_anchor(folder, agent, tell, waits)
     os.close(tell)
     os.close(waits)
+    report = os.fdopen(told, "r")
     try:
-        with os.fdopen(told, "r") as report:
-            if report.readline().strip() == "map":
-                _map_ids(child)
-                os.write(go, b"m")
-            answer = report.readline().strip()
-            problem = report.readline().strip() if not answer.startswith("pid ") else ""
+        if report.readline().strip() == "map":
+            _map_ids(child)
+            os.write(go, b"m")
+        answer = report.readline().strip()
+        problem = report.readline().strip() if not answer.startswith("pid ") else ""
         os.waitpid(child, 0)
         if not answer.startswith("pid "):
             raise Unable(_explain(answer, problem))
@@ -135,7 +135,12 @@ def start(folder: Path) -> Anchor:
         temporary.write_text(f"{anchor.pid} {anchor.started}\n")
         temporary.rename(folder / "anchor")
         os.write(go, b"g")
+        # The pipe is closed by the anchor's becoming the agent, or brings what went wrong.
+        step, _, problem = report.read().partition("\n")
+        if step:
+            raise Unable(_explain(step, problem.strip()))
     finally:
+        report.close()
         os.close(go)
     return anchor
 
@@ -190,12 +195,14 @@ def _become_anchor(folder: Path, agent: Path, tell: int, waits: int) -> None:
         if first:
             os.write(tell, f"pid {first}\n".encode())
             os._exit(0)
-        os.close(tell)
         if os.read(waits, 1) != b"g":
             os._exit(1)
         os.setsid()
+        step = "root directory"
         mount("none", "/", None, MS_REC | MS_PRIVATE)
+        step = "process list"
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        step = "tree"
         tree = folder / TREE
         mount("vjail", str(tree), "tmpfs", MS_NOSUID, "mode=755")
         binary = tree / "vjail-agent"
@@ -204,7 +211,9 @@ def _become_anchor(folder: Path, agent: Path, tell: int, waits: int) -> None:
         null = os.open("/dev/null", os.O_RDWR)
         for fd in range(3):
             os.dup2(null, fd)
-        os.closerange(3, 1 << 16)
+        # Whatever this process was given is not for the lab to hold; `tell` is closed by the execve.
+        os.closerange(3, tell)
+        os.closerange(tell + 1, 1 << 16)
         os.execve(binary, ["vjail-agent", "anchor"], {})
     except OSError as error:
         try:
@@ -275,5 +284,10 @@ def _explain(step: str, problem: str) -> str:
             f"this user may not make a user namespace ({problem}); run vjail as root, or allow it: "
             "sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0, "
             "on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0"
+        )
+    if step == "root directory":
+        return (
+            "here / is no file system of its own but a directory of one (a chroot), where no lab can be made; run "
+            "vjail on the machine itself or in a container"
         )
     return f"this machine does not let vjail make the lab's {step or 'namespaces'} ({problem or 'no answer'})"

@@ -26,7 +26,8 @@ CHDIR = "chdir"
 class Execution:
     """What to run, once the process is where it belongs.
 
-    `cwd` None: where it is. `output`: a descriptor both streams go to. `session`: a session of its own.
+    `cwd` None: where it is. `output`: a descriptor both streams go to. `session`: a session of its own. `interactive`:
+    begun with INTERACTIVE, it may have the caller's terminal.
     """
 
     argv: Sequence[str]
@@ -35,6 +36,7 @@ class Execution:
     user: User | None = None
     output: int | None = None
     session: bool = False
+    interactive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def _execute_in_child(program: Program, execution: Execution, rights: Rights | N
     """Only a child is in the new process namespace; it is made the agent's own, which then hears of its end."""
     fork = program.fork(CLONE_PARENT)
     program.report()
+    if execution.interactive:
+        program.terminal()
     _execute(program, execution, rights)
     program.parent_goes_on(fork)
     program.exit(0)

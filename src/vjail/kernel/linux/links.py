@@ -21,6 +21,10 @@ _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 
 _IFLA_NEW_IFINDEX = 49
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFLA_INET6_ADDR_GEN_MODE, _AF_INET6, _AF_INET, _AF_BRIDGE = 8, 10, 2, 7
+_IFLA_VLAN_ID, _IFLA_VLAN_FLAGS, _IFLA_VLAN_EGRESS_QOS, _IFLA_VLAN_PROTOCOL, _IFLA_VLAN_QOS_MAPPING = 1, 2, 3, 5, 1
+_VLAN_FLAG_LOOSE_BINDING = 0x4
+_PRIORITIES = range(16)
+"""Those a socket or an IP header gives a packet, TC_PRIO_MAX and all."""
 _RTEXT_FILTER_SKIP_STATS = 8
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBi")
@@ -80,6 +84,24 @@ def new_bridge(name: str, address: bytes, settings: dict[int, bytes]) -> Request
         _IFLA_LINKINFO, nl.text(_IFLA_INFO_KIND, "bridge"), nl.nested(_IFLA_INFO_DATA, *settings.values())
     )
     body = _info() + nl.text(_IFLA_IFNAME, name) + nl.attribute(_IFLA_ADDRESS, address) + information
+    return Request(nl.RTM_NEWLINK, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+
+
+def new_vlan(name: str, parent: int, tag: int, proto: int, pcp: int) -> Request:
+    """A vlan on the link with index `parent`: tag 1…4094, EtherType (0x8100, 0x88a8), priority 0…7 of what it sends.
+
+    It may be up while its parent is down, as FreeBSD's may.
+    """
+    priorities = (nl.attribute(_IFLA_VLAN_QOS_MAPPING, struct.pack("=II", each, pcp)) for each in _PRIORITIES)
+    data = nl.nested(
+        _IFLA_INFO_DATA,
+        nl.u16(_IFLA_VLAN_ID, tag),
+        nl.attribute(_IFLA_VLAN_PROTOCOL, struct.pack(">H", proto)),
+        nl.attribute(_IFLA_VLAN_FLAGS, struct.pack("=II", _VLAN_FLAG_LOOSE_BINDING, _VLAN_FLAG_LOOSE_BINDING)),
+        nl.nested(_IFLA_VLAN_EGRESS_QOS, *priorities),
+    )
+    information = nl.nested(_IFLA_LINKINFO, nl.text(_IFLA_INFO_KIND, "vlan"), data)
+    body = _info() + nl.text(_IFLA_IFNAME, name) + nl.u32(_IFLA_LINK, parent) + information
     return Request(nl.RTM_NEWLINK, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
 
 

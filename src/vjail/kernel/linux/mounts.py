@@ -226,6 +226,8 @@ class LinuxMounts:
         ]
         devices = [made for made in self._made.values() if made.target.startswith(path + "/") and made.folder >= 0]
         own = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE)
+        # Where a jail has the host's root everything is shared already; this is to be a peer group of its own.
+        mount_setattr(own, "", recursive=True, propagation=MS_PRIVATE)
         mount_setattr(own, "", recursive=True, propagation=MS_SHARED)
         move_mount(own, path)
         os.close(own)

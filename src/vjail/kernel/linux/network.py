@@ -134,7 +134,7 @@ class LinuxNetwork:
         for each in interfaces:
             self._enter(Port(each, each.vnet, self._look_up(each.vnet, each.name)), each.vnet)
         if first.kind is Kind.LOOPBACK:
-            self._ports[first.ident].inet6_enabled = True
+            self.set_inet6(first, True)
 
     def adopt(self, interfaces: Sequence[IfNet]) -> None:
         """Take over interfaces that another server made."""
@@ -290,11 +290,14 @@ class LinuxNetwork:
             port.addresses = [a for a in port.addresses if a.address != address.address] + [address]
             return
         with _freebsd():
-            match address:
-                case Inet6():
-                    self._add_inet6(port, address)
-                case Inet():
-                    self._add_inet(port, address)
+            self._put(port, address)
+
+    def _put(self, port: Port, address: Address) -> None:
+        match address:
+            case Inet6():
+                self._add_inet6(port, address)
+            case Inet():
+                self._add_inet(port, address)
 
     def _add_inet(self, port: Port, address: Inet) -> None:
         socket = self._vnets[port.vnet].socket
@@ -457,11 +460,36 @@ class LinuxNetwork:
     # --- vlans -------------------------------------------------------------------------------------------------------
 
     def bind_vlan(self, vlan: IfNet, parent: IfNet) -> None:
-        """Tag what `vlan` sends."""
-        raise KernelError(Errno.EPROTONOSUPPORT)
+        """Tag what `vlan` sends; where this kernel knows no vlans it stays without a device, and nothing is sent."""
+        port, above = self._ports[vlan.ident], self._ports[parent.ident].index
+        state = vlan.vlan
+        self.unbind_vlan(vlan)
+        if state is None or not above:
+            return
+        socket = self._vnets[port.vnet].socket
+        try:
+            socket.request(links.new_vlan(vlan.name, above, state.tag, state.proto, state.pcp))
+        except NetlinkError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                return
+            raise KernelError(Errno.of_host(error.errno)) from error
+        with _freebsd():
+            port.index = self._look_up(port.vnet, vlan.name)
+            self.set_inet6(vlan, port.inet6_enabled)
+            for held in vlan.addresses:
+                self._put(port, held.address)
+        if port.up:
+            self.set_up(vlan, True)
 
     def unbind_vlan(self, vlan: IfNet) -> None:
         """The opposite of bind_vlan."""
+        port = self._ports[vlan.ident]
+        if port.index:
+            with _freebsd():
+                self._vnets[port.vnet].socket.request(_tolerant(links.delete(port.index), errno.ENODEV))
+            port.index, port.lladdr = 0, None
+            port.addresses = [held.address for held in vlan.addresses]
+            port.inet6.clear()
 
     # --- routes and neighbours ---------------------------------------------------------------------------------------
 

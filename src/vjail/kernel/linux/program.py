@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from vjail.kernel.linux.syscalls import MACHINE, MACHINES
 
-_CALL, _FORK, _EXIT, _REPORT, _WAIT, _INIT = range(6)
+_CALL, _FORK, _EXIT, _REPORT, _WAIT, _INIT, _TERMINAL = range(7)
 _IMMEDIATE, _DATA, _REGISTER, _DESCRIPTOR = range(4)
 _MAY_FAIL = 1
 _STEP = struct.Struct("=BBBBI6B2x6Q")
@@ -104,6 +104,13 @@ class Program:
     def init(self, *, ends_when_empty: bool) -> None:
         """Be PID 1 from now on."""
         self._add(_INIT, "init", 0, (int(ends_when_empty),), 15, 0)
+
+    def terminal(self) -> None:
+        """Be a process group that has a number here, and has the terminal where the agent's group had it.
+
+        For programs that are begun with INTERACTIVE and FORKS; the agent takes the terminal back at their end.
+        """
+        self._add(_TERMINAL, "terminal", 0, (), 15, 0)
 
     def encode(self) -> bytes:
         """The bytes the agent takes."""

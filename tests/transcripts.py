@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-DATA = Path(__file__).parent.parent / "data" / "freebsd-13.2"
+DATA = Path(__file__).parent / "data" / "freebsd-13.2"
 
 
 @dataclass(frozen=True)
