@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vjail.command.base import FileKind, Output, Process, ProcessInfo
 from vjail.kernel.core.devfs import Devfs
 from vjail.kernel.core.devnodes import DeviceNode
-from vjail.kernel.core.host import Caller
 from vjail.kernel.core.journal import Journal, NoJournal
 from vjail.kernel.core.modules import KernelImage, Modules
 from vjail.kernel.core.mount_driver import MountRequest
 from vjail.kernel.core.mounts import Mounts
+from vjail.kernel.core.part import Caller
 from vjail.kernel.core.sysctl import Hardware, Sysctls
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Interface, Jail
 from vjail.kernel.operations import Operation
 from vjail.release import Release
+from vjail.session import FileKind, Output, Process, ProcessInfo
 
 DATA = Path(__file__).parent.parent / "data" / "freebsd-13.2"
 
@@ -363,7 +363,7 @@ class FakeRunning:
         self.pid = pid
 
     async def wait(self) -> Any:
-        from vjail.command.base import Exit
+        from vjail.session import Exit
 
         return Exit(self._code)
 

@@ -11,20 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from vjail.command.arp import arp
-from vjail.command.base import Session
 from vjail.command.ifconfig import ifconfig
 from vjail.command.ndp import ndp
 from vjail.command.netstat import netstat
 from vjail.command.route import route
-from vjail.kernel.core.host import Caller
 from vjail.kernel.core.journal import NoJournal
 from vjail.kernel.core.mac import NO_UUID, Identity
 from vjail.kernel.core.network import Network, Nic
+from vjail.kernel.core.part import Caller
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.model.network import MemoryDriver
 from vjail.kernel.observed import Jail
 from vjail.kernel.operations import CreateInterface, LoadModule, Operation
 from vjail.release import DEFAULT, Release
+from vjail.session import Session
 
 COMMANDS: Mapping[str, Callable[[Session], int]] = {
     "ifconfig": ifconfig,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from network_lab import COMMANDS, Kernel, Lab, Result, said, type_command
 
-from vjail.kernel.core.host import Caller
+from vjail.kernel.core.part import Caller
 
 
 class NotUnderstood(Exception):

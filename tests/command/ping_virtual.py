@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import cast
 
-from vjail.command.base import Echo, EchoOptions, EchoPacket, Quit, Session
 from vjail.command.ping import ping, ping6
 from vjail.command.ping.packets import EchoMessage, Icmp, Icmp6
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Iff, Inet, Interface, Kind
+from vjail.session import Echo, EchoOptions, EchoPacket, Quit, Session
 
 PID = 0x1_2345
 IDENT = 0x2345

@@ -10,7 +10,6 @@ from typing import Any
 
 from hostfake import FakeSession, Machine, VirtualFiles, run_now
 
-from vjail.command.base import ProcessInfo
 from vjail.command.hostname import hostname
 from vjail.command.rc.subr import run_script
 from vjail.command.rc.table import script
@@ -21,6 +20,7 @@ from vjail.kernel.core.modules import KernelImage
 from vjail.kernel.observed import Address, Iff, Interface, Kind
 from vjail.lab.etc import default_rc_conf
 from vjail.release import Release
+from vjail.session import ProcessInfo
 
 COMMANDS: dict[str, Callable[[Any], Any]] = {
     "sysctl": sysctl,

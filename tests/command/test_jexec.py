@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from jail_fakes import FakeHost, FakeSession, Result, command, run
 
-from vjail.command.base import Process
 from vjail.command.jexec import jexec
 from vjail.release import Release
+from vjail.session import Process
 
 ENVIRON = {"TERM": "vt100", "HOME": "/root", "PATH": "/bin:/sbin", "EDITOR": "vi"}
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vjail.command.base import Files
 from vjail.command.names import Family, Resolved, inet_aton, inet_pton, name_of, numeric, resolve
 from vjail.kernel.errno import Errno, KernelError
+from vjail.session import Files
 
 HOSTS = b"""\
 # as FreeBSD ships it

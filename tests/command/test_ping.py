@@ -8,10 +8,10 @@ from typing import cast
 import pytest
 from ping_virtual import IDENT, START, Reply, Request, VirtualSession, after, echoed, epair, lines, run
 
-from vjail.command.base import EchoOptions, Session
 from vjail.command.ping import ping
 from vjail.command.ping.packets import EchoMessage, Icmp, checksum
 from vjail.kernel.errno import Errno, KernelError
+from vjail.session import EchoOptions, Session
 
 
 def test_a_request_goes_out_every_second_and_the_last_reply_ends_it() -> None:

@@ -4,12 +4,12 @@ from typing import cast
 
 import pytest
 
-from vjail.command.base import Quit, Session
 from vjail.command.names import Family, Resolved
 from vjail.command.ping.exchange import Pace
 from vjail.command.ping.options import USAGE, Choice, Output, choose
 from vjail.command.ping.options_inet import InetOptions, Sweep, inet_options
 from vjail.command.ping.options_inet6 import Inet6Options, inet6_options
+from vjail.session import Quit, Session
 
 
 class Words:

@@ -9,10 +9,10 @@ from typing import cast
 
 import pytest
 
-from vjail.command.base import ProcessInfo, Session, run_named
 from vjail.command.ps import USAGE, ps
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Jail
+from vjail.session import ProcessInfo, Session, run_named
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "freebsd-13.2"
 NOW = calendar.timegm((2026, 11, 22, 8, 32, 41))

@@ -6,9 +6,9 @@ import pytest
 from hostfake import run_now
 from rchost import RcHost
 
-from vjail.command.base import ProcessInfo
 from vjail.command.rc import script as rc_d_script
 from vjail.kernel.core.modules import COMPILED_IN, KernelImage
+from vjail.session import ProcessInfo
 
 ON = "syslogd_enable=YES\n"
 

@@ -15,20 +15,20 @@ from typing import Any, TypeVar
 import jail_shell
 from jail_files import FakeFiles
 
-from vjail.command.base import Exit, Output, Process, ProcessInfo, Running, StartError
 from vjail.command.jail import jail
 from vjail.command.jexec import jexec
 from vjail.command.jls import jls
 from vjail.command.rc_jail import rc_jail
 from vjail.conf.rcconf import RcConf
-from vjail.kernel.core.host import Caller
 from vjail.kernel.core.journal import Journal
+from vjail.kernel.core.part import Caller
 from vjail.kernel.core.prison import Prisons
 from vjail.kernel.core.prison_record import Prison
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Jail, Mounted
 from vjail.kernel.operations import Operation
 from vjail.release import Release
+from vjail.session import Exit, Output, Process, ProcessInfo, Running, StartError
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vjail.command.base import FileKind
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Mounted
+from vjail.session import FileKind
 
 
 @dataclass

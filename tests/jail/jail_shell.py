@@ -10,9 +10,9 @@ import re
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vjail.command.base import Exit, Process
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Mounted
+from vjail.session import Exit, Process
 
 if TYPE_CHECKING:
     from jail_fakes import FakeSession

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jail_fakes import FakeHost, FakeProcess, FakeSession, Result, command, run
 
-from vjail.command.base import Exit, Process
 from vjail.command.jail import jail
 from vjail.jail.events import Action, Event, State
 from vjail.jail.phases import BEFORE_REMOVAL, Phase, Step, Undo, Where, start_phases, stop_phases
 from vjail.kernel.errno import Errno, KernelError
 from vjail.release import Release
+from vjail.session import Exit, Process
 
 
 def host_with(text: str, release: Release = Release.V13) -> FakeHost:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 
-from vjail.command.base import Files
 from vjail.kernel.errno import KernelError
+from vjail.session import Files
 
 
 class Database(enum.Enum):

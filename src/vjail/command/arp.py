@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.command.names import HOST_NOT_FOUND, Family, inet_aton, name_of, resolve
 from vjail.command.numeric import ether_aton, ether_ntoa
@@ -14,6 +13,7 @@ from vjail.command.privilege import apply_as_caller
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Gateway, Kind, LinkGateway, Neighbour, NeighbourState, Route
 from vjail.kernel.operations import AddNeighbour, DeleteNeighbour
+from vjail.session import Quit, Session, run_named
 
 _USAGE = """\
 usage: arp [-n] [-i interface] hostname

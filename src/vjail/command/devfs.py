@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vjail.command.accounts import Database, name_of, number_of
-from vjail.command.base import Quit, Session
 from vjail.command.getopt import BadOption, Getopt
 from vjail.command.paths import PathError, resolve
 from vjail.command.privilege import apply_as_caller
 from vjail.conf.devfs_rules import RuleError, parse_number, parse_rule
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import AddDevfsRule, ApplyDevfsRule, DeleteDevfsRule, SetDevfsRuleset
+from vjail.session import Quit, Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt
 from vjail.command.privilege import apply_as_caller
 from vjail.kernel.errno import KernelError
 from vjail.kernel.operations import SetSysctl
+from vjail.session import Quit, Session, run_named
 
 
 def hostname(session: Session) -> int:

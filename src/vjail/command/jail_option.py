@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vjail.command.base import Quit
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Jail
 from vjail.kernel.system import System
+from vjail.session import Quit
 
 
 def find_jail(system: System, word: str) -> Jail:

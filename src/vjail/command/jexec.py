@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vjail.command.base import Files, Process, Quit, Session, StartError, User
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.jail import environment
 from vjail.kernel.errno import Errno, KernelError
 from vjail.release import Release
+from vjail.session import Files, Process, Quit, Session, StartError, User
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.command.libxo import Encoding, Instance, Leaf, LeafList, Style, parse_arguments, render
 from vjail.conf.jailconf.options import without_no
@@ -18,6 +17,7 @@ from vjail.conf.jailconf.parameters import Access, Known, Type, known_parameters
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Jail
 from vjail.release import Release
+from vjail.session import Quit, Session, run_named
 
 _DEFAULT_HEADER = "   JID  IP Address      Hostname                      Path\n"
 _NAME_HEADER = " JID             IP Address      Hostname                      Path\n"

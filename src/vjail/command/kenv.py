@@ -5,8 +5,8 @@ Sources: kenv(1), bin/kenv of 13.2, observed/e_mac.txt.
 
 from __future__ import annotations
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt
+from vjail.session import Quit, Session, run_named
 
 _FAILURE = 255
 

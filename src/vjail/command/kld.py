@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt
 from vjail.command.privilege import apply_as_caller
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import KernelFile
 from vjail.kernel.operations import LoadModule, UnloadModule
+from vjail.session import Quit, Session, run_named
 
 _USAGE_ERROR = 64
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from vjail.command.base import Quit
+from vjail.session import Quit
 
 
 class Style(enum.Enum):

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vjail.command.base import FileKind, Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt
 from vjail.command.mount_list import ALL_TYPES, TypeList, describe, fstab_line
 from vjail.command.paths import PathError, resolve, resolve_directory
@@ -18,6 +17,7 @@ from vjail.conf.position import Source
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Mounted
 from vjail.kernel.operations import Mount
+from vjail.session import FileKind, Quit, Session, run_named
 
 FSTAB = "/etc/fstab"
 _USAGE_ERROR = 64

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from vjail.command.base import Files
 from vjail.kernel.errno import KernelError
+from vjail.session import Files
 
 Address = IPv4Address | IPv6Address
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.command.names import EAI_NONAME, Family, name_of, resolve
 from vjail.command.numeric import ether_aton, ether_ntoa, scoped
@@ -14,6 +13,7 @@ from vjail.command.privilege import apply_as_caller
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Neighbour, NeighbourState, RouteFlag
 from vjail.kernel.operations import AddNeighbour, DeleteNeighbour
+from vjail.session import Quit, Session, run_named
 
 _USAGE = """\
 usage: ndp [-nt] hostname

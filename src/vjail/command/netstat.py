@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.command.jail_option import inside
 from vjail.command.libxo import Style, parse_arguments
@@ -19,6 +18,7 @@ from vjail.command.numeric import scoped
 from vjail.kernel.observed import Gateway, LinkGateway, Route, RouteFlag
 from vjail.kernel.system import System
 from vjail.release import Release
+from vjail.session import Quit, Session, run_named
 
 _USAGE = """\
 usage: netstat [-46AaCcLnRSTWx] [-f protocol_family | -p protocol]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 
-from vjail.command.base import FileKind, Session
 from vjail.kernel.errno import Errno, KernelError
+from vjail.session import FileKind, Session
 
 
 class PathError(Exception):

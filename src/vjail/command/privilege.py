@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from vjail.command.base import Session
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import Operation
+from vjail.session import Session
 
 R = TypeVar("R")
 

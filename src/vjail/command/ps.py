@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vjail.command.accounts import Database, name_of, number_of
-from vjail.command.base import ProcessInfo, Quit, Session
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.command.ps_columns import ALIASES, COMMAND_WIDTH, KEYWORDS, Keyword, Shown, by_cpu, by_memory
 from vjail.kernel.errno import KernelError
+from vjail.session import ProcessInfo, Quit, Session
 
 LETTERS = "AaCcde" + "G:gHhjJ:LlM:mN:O:o:p:rSTt:U:uvwXxZ"
 """All of FreeBSD's options, so that the first word is taken apart as there."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from vjail.command.base import ProcessInfo
+from vjail.session import ProcessInfo
 
 COMMAND_WIDTH = 16
 """How much of a command line is shown where it is not the last column."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from vjail.command.base import FileKind, Files
 from vjail.conf.position import Source
 from vjail.conf.rcconf import Problem, RcConf, RcFile, evaluate, parse
 from vjail.kernel.errno import KernelError
 from vjail.lab.etc import default_rc_conf
+from vjail.session import FileKind, Files
 
 DEFAULTS = "/etc/defaults/rc.conf"
 

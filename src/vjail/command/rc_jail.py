@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vjail.command import rc_jail_legacy as legacy
-from vjail.command.base import Output, Process, Session, StartError
 from vjail.conf.rcconf import Answer, RcConf, check_yes_no, not_set_properly
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Jail
 from vjail.release import Release
+from vjail.session import Output, Process, Session, StartError
 
 _PROGRAM = "/etc/rc.d/jail"
 _INCLUDES_FOLDER = re.compile(rb"(?m)^\s*\.include\s*[\"']?/etc/jail\.conf\.d/")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from vjail.command.base import Files
 from vjail.conf.rcconf import Answer, RcConf, check_yes_no
 from vjail.kernel.errno import KernelError
+from vjail.session import Files
 
 Warn = Callable[[str], None]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from types import MappingProxyType
 
-from vjail.command.base import Command
+from vjail.session import Command
 
 _RC_SCRIPTS = (
     "bridge", "cleartmp", "cron", "defaultroute", "devfs", "dhclient", "hostid", "hostid_save", "hostname", "jail",

@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 
 from vjail.command import rc_files
-from vjail.command.base import Quit, Session
 from vjail.command.getopt import BadOption, Getopt
 from vjail.command.rc import table
 from vjail.command.rc.plan import RC_D, Planned, left_out, plan, start_other
 from vjail.command.rc.subr import run_script
 from vjail.conf.rcconf import Answer, RcConf, check_yes_no
 from vjail.kernel.errno import KernelError
+from vjail.session import Quit, Session
 
 _ASSIGNED = re.compile(r"^(name|rcvar)=[\"']?([^\"'\s]*)", re.MULTILINE)
 

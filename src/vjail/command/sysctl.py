@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt
 from vjail.command.privilege import apply_as_caller
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Oid, OidType
 from vjail.kernel.operations import SetSysctl
+from vjail.session import Quit, Session, run_named
 
 _INTEGER = re.compile(r"\s*[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)\Z")
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vjail.command import rc_files
-from vjail.command.base import Quit, Session
 from vjail.command.getopt import BadOption, Getopt
 from vjail.conf.position import Source
 from vjail.conf.rcconf import RcConf, evaluate, parse, with_value, without
 from vjail.kernel.errno import KernelError
+from vjail.session import Quit, Session
 
 _WORD = re.compile(r"([^=]*?)([+-]?)=(.*)\Z", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

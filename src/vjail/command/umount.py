@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vjail.command.base import FileKind, Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt
 from vjail.command.mount import FSTAB, read_fstab
 from vjail.command.mount_list import ALL_TYPES, TypeList
@@ -13,6 +12,7 @@ from vjail.command.privilege import apply_as_caller
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Mounted
 from vjail.kernel.operations import Unmount
+from vjail.session import FileKind, Quit, Session, run_named
 
 
 @dataclass(slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt
+from vjail.session import Quit, Session, run_named
 
 _SOURCES = {
     "s": "kern.ostype",

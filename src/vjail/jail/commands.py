@@ -11,10 +11,10 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vjail.command.base import Exit, Running, Session
 from vjail.jail.course import Stand
 from vjail.jail.order import Work
 from vjail.jail.words import Line
+from vjail.session import Exit, Running, Session
 
 
 @dataclass(frozen=True, slots=True)

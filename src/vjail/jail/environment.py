@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vjail.command.base import Files, User
 from vjail.kernel.errno import Errno, KernelError
+from vjail.session import Files, User
 
 _PASSWD = "/etc/passwd"
 _GROUP = "/etc/group"

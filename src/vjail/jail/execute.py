@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vjail.command.base import Exit, FileKind, Files, Output, Process, Session, StartError, User
 from vjail.jail import environment
 from vjail.jail.words import Line
 from vjail.kernel.errno import Errno, KernelError
 from vjail.release import Release
+from vjail.session import Exit, FileKind, Files, Output, Process, Session, StartError, User
 
 _NOT_RUN = Exit(1)
 """How a command ends that could not be run, as FreeBSD's child process does."""

@@ -6,9 +6,9 @@ check_path() in FreeBSD 13.2 usr.sbin/jail/command.c, create_jail() in jail.c.
 
 from __future__ import annotations
 
-from vjail.command.base import FileKind, Files
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.system import System
+from vjail.session import FileKind, Files
 
 
 def check_root(files: Files, path: str, *, named: bool) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vjail.command.base import Exit, Session
 from vjail.conf.jailconf import Operation, World, check_types, known_parameters
 from vjail.conf.jailconf.parameters import Role
 from vjail.conf.position import Span
@@ -22,6 +21,7 @@ from vjail.jail.order import Op, Order, Queue, Work
 from vjail.jail.phases import BEFORE_REMOVAL, Step, Where, start_phases, stop_phases
 from vjail.jail.steps import Failure, Steps
 from vjail.jail.voice import Voice
+from vjail.session import Exit, Session
 
 _STOP_TIMEOUT = 10
 """Seconds a jail's processes have after SIGTERM, unless stop.timeout says otherwise."""

@@ -6,7 +6,6 @@ jail.c.
 
 from __future__ import annotations
 
-from vjail.command.base import Session
 from vjail.jail import command_line, table, words
 from vjail.jail.command_line import BadLine, Mounting
 from vjail.jail.course import Stand
@@ -19,6 +18,7 @@ from vjail.jail.words import Line
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import RemoveJail
 from vjail.release import Release
+from vjail.session import Session
 
 
 class Failure(Exception):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from vjail.command.base import Session
 from vjail.jail.order import Work
+from vjail.session import Session
 
 
 class Verbosity(IntEnum):

@@ -12,8 +12,8 @@ from collections import deque
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from vjail.command.base import EchoOptions, EchoPacket
 from vjail.kernel.errno import Errno, KernelError
+from vjail.session import EchoOptions, EchoPacket
 
 if TYPE_CHECKING:
     from vjail.server.host import LabHost
@@ -32,7 +32,7 @@ _KEPT = 1024
 
 
 class RawEcho:
-    """An `Echo` (command/base.py)."""
+    """An `Echo` (session.py)."""
 
     def __init__(self, host: LabHost, jid: int, family: int, options: EchoOptions) -> None:
         if not host.may_open_raw(jid):

@@ -14,7 +14,6 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from vjail.command.base import ProcessInfo
 from vjail.kernel.core.devfs import Devfs
 from vjail.kernel.core.host import Host
 from vjail.kernel.core.journal import Journal
@@ -39,6 +38,7 @@ from vjail.kernel.linux.vnets import VnetSpaces
 from vjail.lab.userland import loader_link
 from vjail.release import Release
 from vjail.server.processes import newest_first, of_jail, processes
+from vjail.session import ProcessInfo
 
 SOCKET = "\0vjail"
 """Where the native clients in a vnet find the server (native/agent.c)."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from vjail.kernel.core.prison_record import AddressRule, Prison
+from vjail.server.host import LabHost
+from vjail.server.lab import RunningLab
 from vjail.server.provision import configured
 from vjail.view.topology import HostView, JailView, LabView, Stack
 
-if TYPE_CHECKING:
-    from vjail.server.host import LabHost
-    from vjail.server.main import Server
 
-
-def seen(server: Server) -> LabView:
+def seen(lab: RunningLab) -> LabView:
     """The lab with its hosts, and their jails: those that are there, and those that are configured and not there."""
-    return LabView(server.name, str(server.origin), [_host(host) for host in server.hosts.values()])
+    return LabView(lab.name, str(lab.origin), [_host(host) for host in lab.hosts.values()])
 
 
 def _host(host: LabHost) -> HostView:

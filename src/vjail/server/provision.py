@@ -15,7 +15,6 @@ from pathlib import Path
 
 from vjail.command import rc_files
 from vjail.command import rc_jail_legacy as legacy
-from vjail.command.base import Files
 from vjail.command.jail.world import World
 from vjail.conf.jailconf import Checked, Configuration, Jail, check_types, load
 from vjail.kernel.linux.files import RootedFiles
@@ -35,6 +34,7 @@ from vjail.lab.userland import (
     needs,
 )
 from vjail.release import Release
+from vjail.session import Files
 
 JAIL_CONF = "/etc/jail.conf"
 

@@ -7,105 +7,28 @@ import functools
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from vjail.command.base import Exit, Process, StartError, User
 from vjail.command.rc.subr import ENVIRONMENT
 from vjail.jail import environment
-from vjail.kernel.core.prison_record import Prison
 from vjail.kernel.errno import KernelError
 from vjail.server.connection import Opening
+from vjail.server.host import LabHost
+from vjail.server.lab import RunningLab
 from vjail.server.looking import seen
-from vjail.server.progress import Progress
-from vjail.server.session import AgentSession, Caller, Streams
+from vjail.server.request import Request, Unfit
+from vjail.server.session import AgentSession, Streams
 from vjail.server.up import Up, Wanted
 from vjail.server.watcher import Watcher, explained
+from vjail.session import Exit, Process, StartError, User
 from vjail.view.text import as_text
 from vjail.view.topology import as_json
 
-if TYPE_CHECKING:
-    from vjail.server.host import LabHost
-    from vjail.server.main import Server
 
-
-class Unfit(Exception):
-    """The request cannot be carried out; the text says why, and what to do."""
-
-
-class Request:
-    """A request: its words, the streams of who asked, and the lab it is about."""
-
-    def __init__(self, server: Server, opening: Opening, streams: Streams, details: Mapping[str, Any]) -> None:
-        self.server = server
-        self.streams = streams
-        self.details = details
-        self.cwd = opening.cwd
-        self._opening = opening
-        self._pid = server.stranger()
-
-    @cached_property
-    def progress(self) -> Progress:
-        """Where to show what goes on."""
-        return Progress(
-            lambda text: self.streams.write(2, text),
-            terminal=bool(self._opening.terminals & 4),
-            verbose=bool(self.details.get("verbose")),
-        )
-
-    def caller(self, *words: str, jid: int = 0) -> Caller:
-        """Who runs a command on behalf of this request: the superuser, from outside."""
-        return Caller(
-            jid=jid,
-            outside=True,
-            uid=0,
-            gid=0,
-            pid=self._pid,
-            argv=words,
-            environ=ENVIRONMENT,
-            cwd="/",
-            terminals=self._opening.terminals,
-        )
-
-    def environ(self, user: User) -> dict[str, str]:
-        """The environment of a user who has just logged in, with the terminal's kind."""
-        return environment.login(environment.cleared(self._opening.environ), user)
-
-    # --- which host, which jail --------------------------------------------------------------------------------------
-
-    def host(self, name: str | None) -> LabHost:
-        """The host of that name; without one, the only host. Raises Unfit."""
-        hosts = self.server.hosts
-        there = ", ".join(hosts)
-        if name is None:
-            if len(hosts) == 1:
-                return next(iter(hosts.values()))
-            raise Unfit(f"which host? there are: {there}" if hosts else "the lab has no host yet; `vjail up`")
-        if name not in hosts:
-            raise Unfit(f"no host is called {name}; there are: {there}")
-        return hosts[name]
-
-    def jail(self, name: str) -> tuple[LabHost, Prison]:
-        """The running jail called JAIL, HOST:JAIL, or by its number. Raises Unfit."""
-        hosts = list(self.server.hosts.values())
-        before, colon, after = name.partition(":")
-        if colon and before in self.server.hosts:
-            hosts, name = [self.server.hosts[before]], after
-        found = [(host, prison) for host in hosts for prison in host.prisons.prisons() if _is_called(prison, name)]
-        if len(found) > 1:
-            several = ", ".join(f"{host.name}:{name}" for host, _ in found)
-            raise Unfit(f"several hosts have a jail {name}; say which: {several}")
-        if not found:
-            running = ", ".join(prison.name for host in hosts for prison in host.prisons.prisons()) or "none"
-            raise Unfit(f"no jail {name} is running; running: {running}")
-        return found[0]
-
-
-async def answer(server: Server, opening: Opening, streams: Streams) -> int:
+async def answer(lab: RunningLab, opening: Opening, streams: Streams) -> int:
     """Answer one request; the exit code."""
     _, name, details = opening.argv
-    request = Request(server, opening, streams, json.loads(details))
+    request = Request(lab, opening, streams, json.loads(details))
     try:
         return await _ANSWERS[name](request)
     except Unfit as unfit:
@@ -128,7 +51,7 @@ async def _down(request: Request) -> int:
     if names:
         return await _stop_named(request, names)
     code = 0
-    for host in reversed(request.server.hosts.values()):
+    for host in reversed(request.lab.hosts.values()):
         code |= await _stop(request, host, [])
         request.progress.step(f"{host.name}: /etc/rc.shutdown")
         session = AgentSession(host, request.caller("rc.shutdown"), request.streams.to_file(_null()))
@@ -148,7 +71,7 @@ async def _stop_named(request: Request, names: Sequence[str]) -> int:
         by_host.setdefault(host.name, []).append(prison.name)
     code = 0
     for host_name, jails in by_host.items():
-        code |= await _stop(request, request.server.hosts[host_name], jails)
+        code |= await _stop(request, request.lab.hosts[host_name], jails)
     request.progress.clear()
     return code
 
@@ -175,7 +98,7 @@ async def _stop(request: Request, host: LabHost, names: Sequence[str]) -> int:
 async def _start(request: Request) -> int:
     details = request.details
     names = tuple(details["jails"])
-    running = {prison.name for host in request.server.hosts.values() for prison in host.prisons.prisons()}
+    running = {prison.name for host in request.lab.hosts.values() for prison in host.prisons.prisons()}
     for name in names:
         if name.rpartition(":")[2] in running:
             raise Unfit(f"{name} is running already; `vjail stop {name}` stops it")
@@ -186,7 +109,7 @@ async def _start(request: Request) -> int:
 
 
 async def _ls(request: Request) -> int:
-    lab = seen(request.server)
+    lab = seen(request.lab)
     if request.details["json"]:
         text = json.dumps(as_json(lab), indent=2) + "\n"
     else:
@@ -203,9 +126,9 @@ async def _execute(request: Request) -> int:
     host, prison = request.jail(request.details["jail"])
     words = tuple(request.details["words"])
     user = _user(host, prison.jid, request.details["user"])
-    if user.uid >= request.server.lab.ids:
+    if user.uid >= request.lab.space.ids:
         raise Unfit(
-            f"{user.name} has the user id {user.uid}, and this lab has {request.server.lab.ids}: run vjail as root, or "
+            f"{user.name} has the user id {user.uid}, and this lab has {request.lab.space.ids}: run vjail as root, or "
             "give yourself subordinate ids (/etc/subuid and /etc/subgid, and the package uidmap)"
         )
     environ = request.environ(user)
@@ -278,10 +201,6 @@ def _user(host: LabHost, jid: int, name: str | None) -> User:
 @functools.cache
 def _null() -> int:
     return os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
-
-
-def _is_called(prison: Prison, name: str) -> bool:
-    return prison.name == name or str(prison.jid) == name
 
 
 _ANSWERS: Mapping[str, Callable[[Request], Awaitable[int]]] = {

@@ -1,4 +1,4 @@
-"""One command running for somebody: a `Session` (command/base.py) over a conversation with a native agent.
+"""One command running for somebody: a `Session` (session.py) over a conversation with a native agent.
 
 The agent is the process that was started as `ifconfig`, `jail`, … in the lab, or that `vjail` became outside it. What
 the command writes, the agent writes; what it starts, the agent starts, so that terminals, process groups and signals
@@ -19,18 +19,6 @@ from signal import pidfd_send_signal
 from typing import TYPE_CHECKING
 
 from vjail.command import registry
-from vjail.command.base import (
-    Echo,
-    EchoOptions,
-    Exit,
-    Output,
-    Process,
-    ProcessInfo,
-    Quit,
-    Running,
-    Session,
-    StartError,
-)
 from vjail.command.jail import jail
 from vjail.jail.events import Events
 from vjail.kernel.core.host import View
@@ -50,6 +38,18 @@ from vjail.kernel.linux.program import Program
 from vjail.kernel.linux.syscalls import pidfd_open
 from vjail.server.echo import RawEcho
 from vjail.server.processes import numbers
+from vjail.session import (
+    Echo,
+    EchoOptions,
+    Exit,
+    Output,
+    Process,
+    ProcessInfo,
+    Quit,
+    Running,
+    Session,
+    StartError,
+)
 
 if TYPE_CHECKING:
     from vjail.server.host import LabHost

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vjail.command import rc_files
 from vjail.command.rc import rc
@@ -24,13 +23,11 @@ from vjail.kernel.linux.netlink import NetlinkError
 from vjail.lab.folder import load
 from vjail.lab.model import Lab, LabError, LabHostSpec
 from vjail.lab.userland import UserlandError
+from vjail.server.host import LabHost
 from vjail.server.provision import Configured, configured, files_at
+from vjail.server.request import Request
 from vjail.server.session import AgentSession, Streams
 from vjail.server.watcher import Watcher, explained, mend, placed
-
-if TYPE_CHECKING:
-    from vjail.server.host import LabHost
-    from vjail.server.requests import Request
 
 CONSOLE = "/var/log/console.log"
 """Where on a host what its boot says is kept."""
@@ -65,7 +62,7 @@ class Up:
 
     def __init__(self, request: Request, wanted: Wanted) -> None:
         self._request = request
-        self._server = request.server
+        self._lab = request.lab
         self._wanted = wanted
         self._progress = request.progress
         self._failed = False
@@ -98,32 +95,32 @@ class Up:
 
     def _prepare(self, lab: Lab, spec: LabHostSpec) -> Prepared | None:
         """Make a host, or bring the files of one that is there up to date; None where something is wrong."""
-        server = self._server
-        host = server.hosts.get(spec.name)
+        there = self._lab
+        host = there.hosts.get(spec.name)
         fresh = host is None
-        root = server.root_of(spec.name)
+        root = there.root_of(spec.name)
         self._progress.step(f"host {spec.name}")
         try:
             mounts: list[str] = []
             if host is None:
                 root.parent.mkdir(parents=True)
-                mounts += server.provisioner.make_host(lab, spec, root)
+                mounts += there.provisioner.make_host(lab, spec, root)
             else:
                 _refresh(host, spec)
             with files_at(root) as files:
                 found = configured(files, lab.release)
             if not self._is_well_formed(spec, found):
                 return None
-            more, obstacles = server.provisioner.make_bases(spec, root, found, host.space if host else None)
+            more, obstacles = there.provisioner.make_bases(spec, root, found, host.space if host else None)
             for obstacle in obstacles:
                 jail = next(each.jail for each in found.jails if (each.jail.block or "") == obstacle.jail)
                 self._problem(f"{self._place(spec, jail.source)}{obstacle.jail}: {obstacle.path} {obstacle.text}")
             if obstacles:
                 return None
             if host is None:
-                host = server.make_host(lab, spec, [*mounts, *more])
+                host = there.make_host(lab, spec, [*mounts, *more])
             else:
-                server.note(host, more)
+                there.note(host, more)
         except (UserlandError, OSError, NetlinkError, ProgramError) as error:
             _log.info("host %s", spec.name, exc_info=True)
             self._problem(f"{spec.name}: {error}")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any
 
-from vjail.kernel.core.host import Caller
 from vjail.kernel.core.mac import NO_UUID, Identity
 from vjail.kernel.core.network import Network, Nic
+from vjail.kernel.core.part import Caller
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.model.network import MemoryDriver
 from vjail.kernel.observed import Iff, Inet, Inet6, Interface

@@ -13,7 +13,7 @@ from test_mounts import Memory
 
 from vjail.conf.devfs_rules import DEFAULT_SETS, DeviceClass, Rule, Visibility
 from vjail.kernel.core.devnodes import LAB_NODES, DeviceNode, NodeType
-from vjail.kernel.core.host import Caller
+from vjail.kernel.core.part import Caller
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import AddDevfsRule, ApplyDevfsRule, DeleteDevfsRule, Mount, SetDevfsRuleset, Unmount
 

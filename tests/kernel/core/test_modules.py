@@ -6,8 +6,8 @@ import pytest
 from hostfake import Machine
 from test_mounts import Memory
 
-from vjail.kernel.core.host import Caller
 from vjail.kernel.core.modules import KernelImage
+from vjail.kernel.core.part import Caller
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import LoadModule, UnloadModule
 

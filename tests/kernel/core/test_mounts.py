@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hostfake import Machine, VirtualFiles
 
-from vjail.kernel.core.host import Caller
 from vjail.kernel.core.mount_driver import MountKind, TmpfsSize
 from vjail.kernel.core.mounts import Vnode
+from vjail.kernel.core.part import Caller
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Mounted
 from vjail.kernel.operations import Mount, Unmount

@@ -236,7 +236,7 @@ def test_a_link_local_address_on_the_bridge_takes_the_members_away(bench: Bench)
 
 
 def test_the_forwarding_table(bench: Bench) -> None:
-    from vjail.kernel.core.host import Caller
+    from vjail.kernel.core.part import Caller
 
     bench.apply(BridgeAdd("bridge0", "epair0a"))
     bench.apply(BridgeStatic("bridge0", "epair0a", b"\2\0\0\0\0\1"))

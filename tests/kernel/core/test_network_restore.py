@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_bench import Bench, parsed
 
-from vjail.kernel.core.host import Caller
+from vjail.kernel.core.part import Caller
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Iff, MemberFlag, Nd6, RouteFlag
 from vjail.kernel.operations import (

@@ -173,7 +173,7 @@ def test_a_permanent_neighbour_needs_a_connected_network(bench: Bench) -> None:
 
 
 def test_neighbours_stand_in_the_order_of_their_hash_lists(bench: Bench) -> None:
-    from vjail.kernel.core.host import Caller
+    from vjail.kernel.core.part import Caller
 
     bench.address("epair1a", "10.0.0.1/24")
     for last in (2, 77, 3):

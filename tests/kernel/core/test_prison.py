@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jail_fakes import FakeHost
 
-from vjail.kernel.core.host import Caller
 from vjail.kernel.core.mac import Identity
 from vjail.kernel.core.mounts import JailRules
+from vjail.kernel.core.part import Caller
 from vjail.kernel.core.prison_queries import PrisonQueries
 from vjail.kernel.core.prison_record import NO_UUID, HostIdentity, Prison
 from vjail.kernel.core.sysctl import JailValues

@@ -6,7 +6,7 @@ import pytest
 from hostfake import Machine
 from test_mounts import Memory
 
-from vjail.kernel.core.host import Caller
+from vjail.kernel.core.part import Caller
 from vjail.kernel.core.sysctl_table import NODES, TABLE
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import SetSysctl

@@ -12,7 +12,6 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.command.ifconfig import grammar
 from vjail.command.ifconfig.listing import FAMILIES, Style, has_family, show
@@ -22,6 +21,7 @@ from vjail.kernel.observed import Iff, Interface
 from vjail.kernel.operations import LoadModule
 from vjail.kernel.system import System
 from vjail.release import Release
+from vjail.session import Quit, Session, run_named
 
 _USAGE = """\
 usage: ifconfig [-f type:format] [-g groupname] [-C] [-L] interface address_family

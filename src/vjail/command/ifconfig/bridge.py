@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vjail.command.base import Quit
 from vjail.command.ifconfig.listing import show_bridge_address
 from vjail.command.ifconfig.run import Run
 from vjail.command.ifconfig.words import Action, Word, one, two
@@ -23,6 +22,7 @@ from vjail.kernel.operations import (
     SetBridgeParameter,
     SetMemberParameter,
 )
+from vjail.session import Quit
 
 _FLAGS = {
     "discover": MemberFlag.DISCOVER,

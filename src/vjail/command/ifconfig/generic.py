@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vjail.command.base import Quit
 from vjail.command.ifconfig.run import Run
 from vjail.command.ifconfig.words import Action, Word, one, two
 from vjail.command.jail_option import find_jail
@@ -29,6 +28,7 @@ from vjail.kernel.operations import (
     SetMtu,
     SetOptions,
 )
+from vjail.session import Quit
 
 _LONGEST_GROUP = 15
 

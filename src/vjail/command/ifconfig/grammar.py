@@ -10,7 +10,6 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from vjail.command.base import Quit
 from vjail.command.ifconfig import bridge, generic, inet, inet6, link, others, vlan
 from vjail.command.ifconfig.listing import FAMILIES, LINK_FAMILIES
 from vjail.command.ifconfig.run import Run
@@ -18,6 +17,7 @@ from vjail.command.ifconfig.words import Arity, Word, one
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import CreateInterface
 from vjail.release import Release
+from vjail.session import Quit
 
 CREATE = ("create", "plumb")
 

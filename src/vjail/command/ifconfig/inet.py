@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from vjail.command.base import Quit
 from vjail.command.ifconfig.run import Run
 from vjail.command.names import Family, inet_aton, resolve
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Iff, Inet
 from vjail.kernel.operations import AddAddress, RemoveAddress
 from vjail.release import Release
+from vjail.session import Quit
 
 _ALL_ONES = 0xFFFFFFFF
 

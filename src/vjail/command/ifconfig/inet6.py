@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address
 
-from vjail.command.base import Quit
 from vjail.command.ifconfig.run import Run
 from vjail.command.ifconfig.words import Action, Word, one
 from vjail.command.names import Family, resolve
@@ -13,6 +12,7 @@ from vjail.command.numeric import atoi, strtoul
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Inet6, Inet6Flag, Nd6
 from vjail.kernel.operations import AddAddress, RemoveAddress, SetNd6
+from vjail.session import Quit
 
 _HOST_PART = (1 << 64) - 1
 _DEFAULT_LENGTH = 64

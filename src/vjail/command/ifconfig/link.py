@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import re
 
-from vjail.command.base import Quit
 from vjail.command.ifconfig.run import Run
 from vjail.kernel.operations import SetLinkAddress
+from vjail.session import Quit
 
 _ADDRESS = re.compile(r"[0-9a-fA-F]{1,2}([:.-][0-9a-fA-F]{1,2}){5}")
 

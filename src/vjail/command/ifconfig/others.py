@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vjail.command.base import Quit
 from vjail.command.ifconfig.run import Run
 from vjail.command.ifconfig.words import Action, Arity, Word
+from vjail.session import Quit
 
 _VXLAN = {
     "vxlanid": ("VXLAN_CMD_SET_VNI", Arity.ONE),

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeVar
 
-from vjail.command.base import Quit, Session
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Inet6Flag, Interface
 from vjail.kernel.operations import Operation
 from vjail.kernel.system import System
 from vjail.release import Release
+from vjail.session import Quit, Session
 
 R = TypeVar("R")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from vjail.command.base import Quit
 from vjail.command.ifconfig.run import Run
 from vjail.command.ifconfig.words import Arity, Word, one
 from vjail.command.numeric import strtoul
 from vjail.kernel.observed import Interface
 from vjail.kernel.operations import BindVlan, SetVlanPriority, UnbindVlan, VlanParameters
+from vjail.session import Quit
 
 _LARGEST_TAG = 0xFFFF
 _PROTOCOLS = (("802.1q", 0x8100), ("802.1ad", 0x88A8), ("qinq", 0x88A8))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vjail.command.base import Quit, Session
 from vjail.command.jail.options import USAGE, Options, Usage, parse
 from vjail.command.jail.world import World
 from vjail.command.names import inet_pton
@@ -20,6 +19,7 @@ from vjail.jail.runner import Runner, Settings
 from vjail.jail.voice import Voice
 from vjail.kernel.errno import KernelError
 from vjail.release import Release
+from vjail.session import Quit, Session
 
 _DEPRECATED = "the 'allow.dying' parameter and '-d' flag are deprecated and have no effect."
 

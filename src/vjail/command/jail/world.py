@@ -8,9 +8,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 
-from vjail.command.base import Files
 from vjail.command.names import EAI_NONAME, resolve
 from vjail.kernel.errno import KernelError
+from vjail.session import Files
 
 
 class World:

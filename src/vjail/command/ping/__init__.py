@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vjail.command.base import EchoOptions, Quit, Session
 from vjail.command.names import Family, Resolved, resolve
 from vjail.command.ping.inet import inet
 from vjail.command.ping.inet6 import inet6, known_zone
 from vjail.command.ping.options import choose
 from vjail.kernel.errno import KernelError
+from vjail.session import EchoOptions, Quit, Session
 
 __all__ = ["ping", "ping6"]
 

@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from vjail.command.base import Echo, EchoPacket, Session
 from vjail.command.ping.statistics import Statistics
+from vjail.session import Echo, EchoPacket, Session
 
 FLOOD_INTERVAL = 0.010
 FLOOD_BACKOFF = 0.020

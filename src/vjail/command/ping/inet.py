@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import cast
 
-from vjail.command.base import Echo, EchoOptions, EchoPacket, Quit, Session
 from vjail.command.names import HOST_NOT_FOUND, Address, Family, name_of, resolve
 from vjail.command.ping.data import Data, dump
 from vjail.command.ping.exchange import BACKSPACE, BELL, Exchange, Sent
@@ -17,6 +16,7 @@ from vjail.command.ping.report_inet import QUOTED_MINIMUM, report
 from vjail.command.ping.sequence import Sequence
 from vjail.command.ping.statistics import Statistics
 from vjail.kernel.errno import Errno, KernelError
+from vjail.session import Echo, EchoOptions, EchoPacket, Quit, Session
 
 WINDOW = 8 * 128
 """Sequence numbers that duplicates are looked for among."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import cast
 
-from vjail.command.base import Echo, EchoOptions, EchoPacket, Quit, Session
 from vjail.command.names import EAI_NONAME, Family, Resolved, name_of, resolve
 from vjail.command.numeric import scoped
 from vjail.command.ping.data import Data
@@ -19,6 +18,7 @@ from vjail.command.ping.report_inet6 import report
 from vjail.command.ping.sequence import Sequence
 from vjail.command.ping.statistics import Statistics
 from vjail.kernel.errno import Errno, KernelError
+from vjail.session import Echo, EchoOptions, EchoPacket, Quit, Session
 
 WINDOW = 8 * 8192
 """Sequence numbers that duplicates are looked for among."""

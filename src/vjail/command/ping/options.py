@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
-from vjail.command.base import Quit, Session
 from vjail.command.getopt import Getopt, Option
 from vjail.command.names import Family, inet_pton
 from vjail.command.ping.exchange import Pace
 from vjail.kernel.errno import Errno
+from vjail.session import Quit, Session
 
 INET_LETTERS = ".::4AaC:c:DdfG:g:Hh:I:i:Ll:M:m:nop:QqRrS:s:T:t:vW:z:P:"
 INET6_LETTERS = ".::6Aab:C:c:Dde:fHI:i:k:l:m:nNoOp:qS:s:t:uvyYW:z:P:"

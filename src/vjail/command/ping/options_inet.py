@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
-from vjail.command.base import Quit, Session
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.command.names import inet_aton
 from vjail.command.ping.exchange import Pace
@@ -27,6 +26,7 @@ from vjail.command.ping.options import (
     whole,
 )
 from vjail.kernel.errno import Errno
+from vjail.session import Quit, Session
 
 USUAL_SIZE = 56
 LARGEST_SIZE = 65535 - 20 - 8

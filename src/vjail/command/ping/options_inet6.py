@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from vjail.command.base import Quit, Session
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.command.names import EAI_NONAME, Family, Resolved, numeric
 from vjail.command.ping.exchange import Pace
@@ -24,6 +23,7 @@ from vjail.command.ping.options import (
     whole,
 )
 from vjail.kernel.errno import Errno
+from vjail.session import Quit, Session
 
 USUAL_SIZE = 8
 LARGEST_SIZE = 131072 - 40 - 8

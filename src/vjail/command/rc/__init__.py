@@ -7,10 +7,10 @@ themselves: they call the base system's commands.
 
 from __future__ import annotations
 
-from vjail.command.base import Session
 from vjail.command.rc.boot import rc, rc_shutdown
 from vjail.command.rc.subr import run_script
 from vjail.command.rc.table import script as script_named
+from vjail.session import Session
 
 __all__ = ["rc", "rc_shutdown", "script"]
 

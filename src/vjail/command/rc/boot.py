@@ -12,10 +12,10 @@ import time
 from collections.abc import Collection, Sequence
 
 from vjail.command import rc_files
-from vjail.command.base import Session
 from vjail.command.rc.plan import RC_D, Planned, left_out, plan, start_other
 from vjail.command.rc.subr import Keyword, Rc, run_rc_command
 from vjail.kernel.errno import KernelError
+from vjail.session import Session
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

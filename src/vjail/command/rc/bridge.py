@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from vjail.command.base import Output
 from vjail.command.rc import interfaces as names
 from vjail.command.rc.subr import Keyword, Rc, Script
 from vjail.conf.rcconf import variable_name
 from vjail.release import Release
+from vjail.session import Output
 
 
 async def start(rc: Rc, words: Sequence[str]) -> int:

@@ -12,9 +12,9 @@ import posixpath
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from vjail.command.base import Process, ProcessInfo, StartError
 from vjail.command.rc.subr import ENVIRONMENT, Keyword, Prefix, Rc, Script
 from vjail.kernel.errno import KernelError
+from vjail.session import Process, ProcessInfo, StartError
 
 _SIGHUP, _SIGTERM = 1, 15
 

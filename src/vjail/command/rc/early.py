@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vjail.command.base import Output
 from vjail.command.rc.subr import Keyword, Rc, Script, nothing
+from vjail.session import Output
 
 _SYSCTL_FILES = ("/etc/sysctl.conf", "/etc/sysctl.conf.local")
 

@@ -10,10 +10,10 @@ import re
 import uuid
 from collections.abc import Sequence
 
-from vjail.command.base import Output
 from vjail.command.rc import interfaces as names
 from vjail.command.rc.subr import Keyword, Rc, Script, nothing
 from vjail.kernel.errno import KernelError
+from vjail.session import Output
 
 _SYSCTL = "/sbin/sysctl"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from vjail.command.base import FileKind
 from vjail.command.rc.subr import Rc, Script, nothing
 from vjail.kernel.errno import KernelError
+from vjail.session import FileKind
 
 _X11_DIRECTORIES = ("/tmp/.X11-unix", "/tmp/.XIM-unix", "/tmp/.ICE-unix", "/tmp/.font-unix")
 _OS_RELEASE = "/var/run/os-release"

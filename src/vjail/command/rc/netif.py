@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
-from vjail.command.base import Output
 from vjail.command.rc import dhclient
 from vjail.command.rc import interfaces as names
 from vjail.command.rc.aliases import aliases
 from vjail.command.rc.subr import Keyword, Rc, Script
 from vjail.conf.rcconf import variable_name
 from vjail.kernel.observed import Inet, Inet6
+from vjail.session import Output
 
 IFCONFIG = "/sbin/ifconfig"
 

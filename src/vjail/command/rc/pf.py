@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vjail.command.base import Output
 from vjail.command.rc.subr import Keyword, Rc, Script
+from vjail.session import Output
 
 
 async def start(rc: Rc, words: Sequence[str]) -> int:

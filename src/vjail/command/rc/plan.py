@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vjail.command.base import FileKind, Files, Process, Session, StartError
 from vjail.command.rc import table
 from vjail.command.rc.order import Node, ordered, read_header
 from vjail.command.rc.subr import ENVIRONMENT, Keyword, Script
 from vjail.conf.rcconf import RcConf
 from vjail.kernel.errno import KernelError
+from vjail.session import FileKind, Files, Process, Session, StartError
 
 RC_D = "/etc/rc.d"
 

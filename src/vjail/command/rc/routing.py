@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vjail.command.base import Output
 from vjail.command.rc import interfaces as names
 from vjail.command.rc.subr import Keyword, Rc, Script
+from vjail.session import Output
 
 ROUTE = "/sbin/route"
 _SYSCTL = "/sbin/sysctl"

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vjail.command import rc_files
-from vjail.command.base import Output, Process, Session, StartError
 from vjail.conf.rcconf import Answer, RcConf, check_yes_no, not_set_properly
 from vjail.kernel.errno import KernelError
+from vjail.session import Output, Process, Session, StartError
 
 ENVIRONMENT: Mapping[str, str] = {"HOME": "/", "PATH": "/sbin:/bin:/usr/sbin:/usr/bin"}
 """The environment rc and service(8) give to what they run."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from vjail.command.base import Quit, Session, run_named
 from vjail.command.getopt import BadOption, Getopt, Option
 from vjail.command.jail_option import inside
 from vjail.command.names import name_of
@@ -20,6 +19,7 @@ from vjail.kernel.observed import LinkGateway, Route, RouteFlag
 from vjail.kernel.operations import AddRoute, ChangeRoute, DeleteRoute, RouteSpec
 from vjail.kernel.system import System
 from vjail.release import Release
+from vjail.session import Quit, Session, run_named
 
 _USAGE = "usage: route [-46dnqtv] command [[modifiers] args]"
 _USAGE_15 = "usage: route [-j jail] [-46dnqtv] command [[modifiers] args]"

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from vjail.command.base import Quit, Session
 from vjail.command.names import EAI_NONAME, Family, inet_aton, resolve
 from vjail.command.numeric import atoi, strtoul
 from vjail.kernel.observed import RouteFlag
 from vjail.kernel.operations import RouteSpec
 from vjail.kernel.system import System
+from vjail.session import Quit, Session
 
 EX_USAGE = 64
 EX_DATAERR = 65

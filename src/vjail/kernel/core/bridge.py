@@ -11,9 +11,9 @@ from typing import Any
 
 from vjail.kernel.core import stp
 from vjail.kernel.core.addresses import Addresses
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.ifnet import BRIDGEABLE, ETHERNET, BridgeState, IfNet, Membership, first_path_cost
 from vjail.kernel.core.link import Link
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Bridge, BridgeAddress, Inet6, Member, MemberFlag

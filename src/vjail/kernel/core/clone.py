@@ -13,8 +13,8 @@ from typing import Any
 
 from vjail.kernel.core import mac
 from vjail.kernel.core.bridge import Bridges
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.ifnet import FIRST_LOOPBACK, BridgeState, IfNet, VlanState, traits
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans
 from vjail.kernel.core.vnet import Vnet

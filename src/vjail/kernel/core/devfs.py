@@ -15,10 +15,10 @@ from typing import Any
 
 from vjail.conf.devfs_rules import Rule, RuleError, Visibility, parse_number, parse_rule
 from vjail.kernel.core.devnodes import LAB_NODES, DeviceNode, NodeType
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.mount_driver import MountDriver, MountKind
 from vjail.kernel.core.mounts import Mounts
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import AddDevfsRule, ApplyDevfsRule, DeleteDevfsRule, Operation, SetDevfsRuleset
 

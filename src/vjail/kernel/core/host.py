@@ -6,44 +6,22 @@ handed each together with its `Caller`. Nothing here knows what an operation doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
 
+from vjail.kernel.core.devfs import Devfs
+from vjail.kernel.core.modules import Modules
+from vjail.kernel.core.mounts import Mounts
+from vjail.kernel.core.network import Network
+from vjail.kernel.core.part import Caller, Handler, Part
+from vjail.kernel.core.prison import Prisons
+from vjail.kernel.core.sysctl import Sysctls
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import BridgeAddress, Interface, Jail, KernelFile, Mounted, Neighbour, Oid, Route
 from vjail.kernel.operations import Operation
 from vjail.release import Release
 
-if TYPE_CHECKING:
-    from vjail.kernel.core.devfs import Devfs
-    from vjail.kernel.core.modules import Modules
-    from vjail.kernel.core.mounts import Mounts
-    from vjail.kernel.core.network import Network
-    from vjail.kernel.core.prison import Prisons
-    from vjail.kernel.core.sysctl import Sysctls
-
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the jail of the process (0: the host) and the vnet that jail's network is (0: the host's)."""
-
-    jid: int
-    vnet: int
-
-
-Handler = Callable[[Caller, Any], object]
-"""Carries out one operation for a caller; raises KernelError, having changed nothing."""
-
-
-class Part(Protocol):
-    """An area of the kernel."""
-
-    def handlers(self) -> Mapping[type[Operation[Any]], Handler]:
-        """Which operations it carries out, and how."""
-        ...
 
 
 class Host:

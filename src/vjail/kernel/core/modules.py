@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.journal import Journal
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import KernelFile
 from vjail.kernel.operations import LoadModule, Operation, UnloadModule

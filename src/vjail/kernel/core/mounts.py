@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.mount_driver import MountDriver, MountKind, MountRequest
 from vjail.kernel.core.mount_options import MountFlag, MountOptions, parse_options, words_of
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.record import from_record, to_record
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Mounted

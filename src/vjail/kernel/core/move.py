@@ -13,9 +13,9 @@ from typing import Any
 from vjail.kernel.core.addresses import Addresses
 from vjail.kernel.core.bridge import Bridges
 from vjail.kernel.core.clone import Clones
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.core.link import Link
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans
 from vjail.kernel.core.vnet import Vnet

@@ -15,12 +15,12 @@ from vjail.kernel.core.addresses import Addresses
 from vjail.kernel.core.bridge import Bridges
 from vjail.kernel.core.clone import CLONERS, Clones, IdentityOf
 from vjail.kernel.core.driver import Clock, NetworkDriver
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.ifnet import FIRST_LOOPBACK, JUMBO_MTU
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.link import Link
 from vjail.kernel.core.move import Ended, Moves, Returned, VnetOf
 from vjail.kernel.core.observe import Observer
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.routing import Routing
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans

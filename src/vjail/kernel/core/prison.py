@@ -14,9 +14,9 @@ from typing import Any
 
 from vjail.conf.jailconf.libjail import Jailsys
 from vjail.kernel.core import prison_rules as rules
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.jail_driver import JailDriver
 from vjail.kernel.core.journal import Journal, NoJournal
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.prison_parameters import (
     FILE_SYSTEMS,
     Relative,

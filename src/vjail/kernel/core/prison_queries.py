@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vjail.kernel.core.host import Caller
 from vjail.kernel.core.mac import Identity
+from vjail.kernel.core.part import Caller
 from vjail.kernel.core.prison import Prisons
 from vjail.kernel.core.prison_record import HostIdentity, Prison
 from vjail.kernel.errno import Errno, KernelError

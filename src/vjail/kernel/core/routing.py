@@ -11,8 +11,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.ifnet import IfNet
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vnet import Vnet
 from vjail.kernel.errno import Errno, KernelError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vjail.kernel.core.driver import Clock, NetworkDriver
-from vjail.kernel.core.host import Caller
 from vjail.kernel.core.ifnet import IfNet, Membership
 from vjail.kernel.core.journal import Journal
+from vjail.kernel.core.part import Caller
 from vjail.kernel.core.record import from_record, to_record
 from vjail.kernel.core.vnet import Vnet
 from vjail.kernel.errno import Errno, KernelError

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vjail.kernel.core.devfs import Devfs
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.modules import KernelImage
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.sysctl_table import HOST_JAIL_DEFAULTS, NODES, TABLE, Access, Entry, Scope
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Oid, OidType

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vjail.kernel.core.host import Caller, Handler
 from vjail.kernel.core.ifnet import ETHERNET, LINKSTATE, VLAN_MTU, IfNet, VlanState
 from vjail.kernel.core.link import Link
+from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Iff, Kind, Vlan

@@ -6,11 +6,11 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vjail.command.base import User
 from vjail.kernel.linux.confine import Rights, last_capability
 from vjail.kernel.linux.program import Fd, Program, Record, Strings
 from vjail.kernel.linux.spaces import HostSpace, Init, JailSpace, join_host, join_jail
 from vjail.kernel.linux.syscalls import CLONE_PARENT, PR_CAPBSET_DROP, SECCOMP_SET_MODE_FILTER
+from vjail.session import User
 
 DEFAULT_PATH = "/usr/bin:/bin"
 """Where execvp(3) looks without PATH (FreeBSD: _PATH_DEFPATH)."""

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from vjail.command.base import FileKind
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.syscalls import files_of, openat2
+from vjail.session import FileKind
 
 T = TypeVar("T")
 _LINKS = 40

@@ -11,10 +11,12 @@ import lzma
 import os
 import posixpath
 import shutil
+import stat
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import Enum
 
 from vjail.lab.userland import image, usr
@@ -39,38 +41,98 @@ class Machine(Enum):
     FULL = "full"
 
 
-def make_base(dest: str, source: Machine | str, *, machine: str, natives: Natives) -> list[str]:
+def make_base(
+    dest: str,
+    source: Machine | str,
+    *,
+    machine: str,
+    natives: Natives,
+    tell: Callable[[str], None] = lambda step: None,
+) -> list[str]:
     """Make a base in the directory `dest`, which is missing or empty; what the user may want to know of it.
 
     `source` is this machine, or the path of a directory, a tarball, or an OCI image layout (a directory, or a tar
-    archive of one). `machine` is what uname(2) says. Raises UserlandError.
+    archive of one). `machine` is what uname(2) says. `tell` is told each step as it begins. Raises UserlandError;
+    whatever is raised, KeyboardInterrupt too, nothing is left of what was made.
     """
     dest = posixpath.abspath(dest)
-    above, name = posixpath.split(dest)
     if os.path.lexists(dest) and (not os.path.isdir(dest) or os.listdir(dest)):
         raise UserlandError(dest, "is there already, and no empty directory", "name another, or remove it")
+    if isinstance(source, str) and os.path.isdir(source) and _is_below(dest, source):
+        raise UserlandError(dest, f"is inside {source}, which is to be copied", "name a directory outside it")
     try:
-        os.makedirs(above, exist_ok=True)
-        partial = tempfile.mkdtemp(prefix=f".{name}.", dir=above)
-    except OSError as error:
-        raise UserlandError(above, os.strerror(error.errno or 0), "name a directory you may write to") from error
-    try:
-        os.chmod(partial, 0o755)
-        notes = _fill(partial, source, machine, natives)
-        os.rename(partial, dest)
+        with _unfinished(dest) as partial:
+            notes = _fill(partial, source, machine, natives, tell)
+            _put(partial, dest)
     except OSError as error:
         raise UserlandError(error.filename or dest, os.strerror(error.errno or 0)) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return notes
 
 
-def _fill(partial: str, source: Machine | str, machine: str, natives: Natives) -> list[str]:
+@contextmanager
+def _unfinished(dest: str) -> Iterator[str]:
+    """A hidden directory that `dest` can be made of by renaming; it goes at the end, with what was made above it."""
+    above = dest if os.path.isdir(dest) else posixpath.dirname(dest)
+    made: list[str] = []
+    try:
+        try:
+            while not os.path.isdir(above):
+                made.append(above)
+                above = posixpath.dirname(above)
+            for path in reversed(made):
+                os.mkdir(path)
+            partial = tempfile.mkdtemp(prefix=f".{posixpath.basename(dest)}.", dir=made[0] if made else above)
+        except OSError as error:
+            path = error.filename or above
+            raise UserlandError(
+                path, os.strerror(error.errno or 0), "name a directory that you may write to"
+            ) from error
+        try:
+            os.chmod(partial, 0o755)
+            yield partial
+        finally:
+            _remove(partial)
+    except BaseException:
+        for path in made:
+            with suppress(OSError):
+                os.rmdir(path)
+        raise
+
+
+def _put(partial: str, dest: str) -> None:
+    """Let what was made appear under its name: as `dest`, or in it where it is there (perhaps a shell is in it)."""
+    if not os.path.isdir(dest):
+        os.rename(partial, dest)
+        return
+    for name in os.listdir(partial):
+        os.rename(posixpath.join(partial, name), posixpath.join(dest, name))
+
+
+def _remove(top: str) -> None:
+    """Remove a directory and all in it, directories without w for their owner included."""
+    for path, directories, _ in os.walk(top):
+        for name in directories:
+            inner = posixpath.join(path, name)
+            if not os.path.islink(inner) and not os.stat(inner).st_mode & stat.S_IWUSR:
+                os.chmod(inner, 0o700)
+    shutil.rmtree(top, ignore_errors=True)
+
+
+def _is_below(path: str, directory: str) -> bool:
+    path, directory = os.path.realpath(path), os.path.realpath(directory)
+    return posixpath.commonpath((path, directory)) == directory
+
+
+def _fill(
+    partial: str, source: Machine | str, machine: str, natives: Natives, tell: Callable[[str], None]
+) -> list[str]:
     with Tree(partial) as tree:
         if isinstance(source, Machine):
+            tell("copying from this machine")
             return from_machine(tree, source, Writer(Source.machine(), machine, natives))
         unpacker = Unpacker(tree, Ids.of_this_process())
-        _unpack(unpacker, source, machine)
+        _unpack(unpacker, source, machine, tell)
+        tell("adding what vjail brings")
         notes = _complete(tree, Writer(Source(partial), machine, natives))
         unpacker.finish()
         return [*unpacker.left_out.notes(), *notes]
@@ -90,26 +152,34 @@ def from_machine(tree: Tree, extent: Machine, writer: Writer) -> list[str]:
     return ["files of /usr that not everyone may read were left out, and set-user-id bits were not kept"]
 
 
-def _unpack(unpacker: Unpacker, source: str, machine: str) -> None:
+def _unpack(unpacker: Unpacker, source: str, machine: str, tell: Callable[[str], None]) -> None:
     if os.path.isdir(source):
         if image.is_layout(source):
-            for layer in image.layers(source, machine):
-                unpacker.archive(layer, layer=True)
+            _unpack_image(unpacker, source, machine, tell)
         else:
+            tell(f"copying {source}")
             unpacker.copy(source)
         return
     if not os.path.isfile(source):
         raise UserlandError(source, "no such file or directory", "give a directory, a tarball or an OCI image layout")
     with tempfile.TemporaryDirectory(prefix=".layout.", dir=posixpath.dirname(unpacker.tree.top)) as layout:
+        tell(f"reading {source}")
         try:
             is_image = image.unpack_layout(source, layout)
         except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError):
             is_image = False  # what is wrong with it is said below
         if is_image:
-            for layer in image.layers(layout, machine):
-                unpacker.archive(layer, layer=True)
+            _unpack_image(unpacker, layout, machine, tell)
         else:
+            tell(f"unpacking {source}")
             unpacker.archive(source)
+
+
+def _unpack_image(unpacker: Unpacker, layout: str, machine: str, tell: Callable[[str], None]) -> None:
+    layers = image.layers(layout, machine)
+    for number, layer in enumerate(layers, 1):
+        tell(f"unpacking layer {number} of {len(layers)}")
+        unpacker.archive(layer, layer=True)
 
 
 def _complete(tree: Tree, writer: Writer) -> list[str]:

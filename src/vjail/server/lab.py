@@ -1,0 +1,118 @@
+"""A lab that runs: its hosts and what they are made in, as the server holds them.
+
+It decides nothing that must outlive it: what there is lies in the kernel and in state.db, and a server that takes the
+place of one that has gone goes on where that one was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vjail.kernel.linux import spaces
+from vjail.kernel.linux.anchor import agent_binary
+from vjail.kernel.linux.hands import Hands
+from vjail.kernel.linux.spaces import LabSpace
+from vjail.kernel.linux.wires import Wires, nic_address
+from vjail.lab.model import Lab, LabHostSpec
+from vjail.lab.runtime import STATE
+from vjail.release import Release
+from vjail.server.host import LabHost
+from vjail.server.provision import Provisioner
+from vjail.server.store import Store
+
+_LAB = ""
+"""The name under which the store keeps what is of the lab, and of no host."""
+
+
+class RunningLab:
+    """The lab with this run-time folder; `tree` is what of it only the lab sees.
+
+    `accept` is handed the connection of each command that is typed on one of its hosts.
+    """
+
+    def __init__(
+        self, folder: Path, tree: Path, *, rootless: bool, accept: Callable[[LabHost, socket.socket], None]
+    ) -> None:
+        self._tree = tree
+        self._accept = accept
+        self.space = LabSpace.here(Hands.connect(), rootless=rootless)
+        loop = asyncio.get_running_loop()
+        self._store = Store(folder / STATE, lambda commit: loop.call_soon(commit))
+        self._journal = self._store.host(_LAB)
+        self._agent = agent_binary().read_bytes()
+        self._wires = Wires(self.space)
+        self._strangers = 20_000
+        self.origin = Path((folder / "lab").read_text().rstrip("\n"))
+        self.name = (self.origin.parent if self.origin.is_file() else self.origin).name
+        self.hosts: dict[str, LabHost] = {}
+        self.provisioner = Provisioner(tree, self.space)
+        self._template = self._open_template()
+        for name, record in self._journal.records("host"):
+            self._restore(name, record)
+        self._store.commit()
+
+    def _open_template(self) -> int:
+        pin = self._tree / "template"
+        if not pin.exists() or not os.path.ismount(pin):
+            spaces.make_template(self.space, pin)
+        return os.open(pin, os.O_RDONLY | os.O_CLOEXEC)
+
+    def root_of(self, host: str) -> Path:
+        """The folder that is, or will be, the root of a host."""
+        return self._tree / "hosts" / host / "root"
+
+    def make_host(self, lab: Lab, spec: LabHostSpec, hidden: list[str]) -> LabHost:
+        """Let a host run whose tree is there: its namespaces, its NICs on their wires. `hidden`: mounts in the tree."""
+        (self._tree / "hosts" / spec.name / "jails").mkdir()
+        space = spaces.make_host(self.space, self.root_of(spec.name), spec.name)
+        nics = {nic: nic_address(lab.name, spec.name, nic) for nic in spec.nics}
+        for nic, wire in spec.nics.items():
+            self._wires.plug(wire, space.namespaces["net"], {nic: nics[nic]})
+        host = self._host(spec.name, space, lab.release)
+        host.nics.update(spec.nics)
+        host.create(nics)
+        self.hosts[spec.name] = host
+        self.note(host, hidden)
+        return host
+
+    def note(self, host: LabHost, hidden: Iterable[str]) -> None:
+        """Record a host for later servers, with further mounts that are no mounts on FreeBSD."""
+        host.mount_driver.hidden.update(hidden)
+        hidden = sorted(host.mount_driver.hidden)
+        record: dict[str, object] = {
+            "init": host.space.init,
+            "release": str(host.release),
+            "hidden": hidden,
+            "nics": host.nics,
+        }
+        self._journal.put("host", host.name, record)
+
+    def _restore(self, name: str, record: Mapping[str, Any]) -> None:
+        host = self._host(name, spaces.open_host(record["init"]), Release.parse(record["release"]))
+        host.mount_driver.hidden.update(record["hidden"])
+        host.nics.update(record["nics"])
+        host.restore()
+        self.hosts[name] = host
+
+    def _host(self, name: str, space: spaces.HostSpace, release: Release) -> LabHost:
+        return LabHost(
+            name,
+            self.space,
+            space,
+            self._tree / "hosts" / name / "jails",
+            self._template,
+            self._store.host(name),
+            release=release,
+            agent=self._agent,
+            accept=self._accept,
+        )
+
+    def stranger(self) -> int:
+        """A process number for a command from outside the lab, which has none in it."""
+        self._strangers += 1
+        return self._strangers
