@@ -228,6 +228,7 @@ struct child {
 };
 
 static struct child children[CHILDREN];
+static int last_code = -1; /* how the last INTERACTIVE one ended */
 static struct pollfd polled[CHILDREN + 3];
 static int live;
 
@@ -318,6 +319,8 @@ static void finish(int connection, struct child *child)
     if (child->status >= 0 || !child->ended)
         return;
     int32_t body[2] = {(int32_t)child->id, child->code};
+    if (child->flags & INTERACTIVE)
+        last_code = child->code;
     release(child);
     if (connection >= 0)
         tell(connection, 'X', body, sizeof body, -1);
@@ -472,8 +475,14 @@ static int turn(int connection, int listening, int signals, int *accepted)
             uint32_t signal = (uint32_t)info.signo;
             if (signal == SIG_CHLD)
                 reap(connection);
-            else if (connection >= 0 && !(interactive() && (signal == SIG_INT || signal == SIG_QUIT)))
+            else if (interactive() && (signal == SIG_INT || signal == SIG_QUIT) && info.code == SI_KERNEL)
+                continue; /* the terminal has sent it to them too */
+            else if (connection >= 0)
                 tell(connection, 'S', &signal, sizeof signal, -1);
+            else
+                for (int i = 0; i < live; i++)
+                    if (children[i].used && children[i].pid && children[i].flags & INTERACTIVE)
+                        sys2(__NR_kill, children[i].pid, signal);
         }
     }
     if (polled[1].revents) {
@@ -501,17 +510,32 @@ static int address(struct sockaddr_un *to, const char *name)
     return (int)(sizeof to->family + 1 + length(name));
 }
 
+/* A signal's bit, unless it is ignored: whoever started this wants that (nohup, a shell's background). */
+static uint64_t heeded(int signal)
+{
+    struct sigaction now = {0};
+    sys4(__NR_rt_sigaction, signal, 0, &now, 8);
+    return now.handler == (void (*)(int))1 /* SIG_IGN */ ? 0 : bit(signal);
+}
+
 static void converse(int connection)
 {
     /* What is written to nobody is an error to be told, not an end; and a child has no business with the server. */
     struct sigaction ignore = {.handler = (void (*)(int))1 /* SIG_IGN */};
     sys4(__NR_rt_sigaction, SIG_PIPE, &ignore, 0, 8);
     sys3(__NR_fcntl, connection, F_SETFD, 1);
-    int signals = watch_signals(bit(SIG_CHLD) | bit(SIG_INT) | bit(SIG_TERM) | bit(SIG_HUP) | bit(SIG_QUIT));
+    int signals = watch_signals(bit(SIG_CHLD) | heeded(SIG_INT) | heeded(SIG_TERM) | heeded(SIG_HUP) | heeded(SIG_QUIT));
     while (turn(connection, -1, signals, 0))
         ;
-    complain("vjail: the lab's server has gone; `vjail ls` starts it again\n");
-    leave(1);
+    sys1(__NR_close, connection);
+    if (!interactive() && last_code < 0) {
+        complain("vjail: the lab's server has gone; `vjail ls` says whether the lab is still there\n");
+        leave(1);
+    }
+    /* A shell needs no server to go on. */
+    while (interactive())
+        turn(-1, -1, signals, 0);
+    leave(last_code & 0x7f ? 128 + (last_code & 0x7f) : last_code >> 8);
 }
 
 static void tell_strings(int connection, char letter, char **strings)

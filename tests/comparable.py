@@ -26,7 +26,7 @@ _PARTS = (
     (r"\bSIOCSIFRVNET\(\d+,", "SIOCSIFRVNET(JID,"),
 )
 _PFLOG_IN_FULL = re.compile(r"^pflog0: flags=.*\n(?:\t.*\n)*", re.MULTILINE)
-_PFLOG_IN_LIST = re.compile(r"^(\w.*) pflog0\b", re.MULTILINE)
+_PFLOG_IN_LIST = re.compile(r"^(\w.*) pflog0\b|^pflog0 (?=\w)", re.MULTILINE)
 
 
 def comparable(command: str, text: str) -> str:
@@ -36,7 +36,7 @@ def comparable(command: str, text: str) -> str:
     for pattern, replacement in _PARTS:
         text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
     if "ifconfig" in command:
-        text = _PFLOG_IN_LIST.sub(r"\1", _PFLOG_IN_FULL.sub("", text))
+        text = _PFLOG_IN_LIST.sub(lambda found: found[1] or "", _PFLOG_IN_FULL.sub("", text))
     return _of_jls(command.split(), text) if command.startswith("jls") else text
 
 

@@ -61,14 +61,13 @@ class Prison:
 
 @dataclass
 class Lab:
-    """The host. `vnets` counts the vnets made so far."""
+    """The host. A vnet has the number of its jail."""
 
     release: Release = DEFAULT
     hostid: int = 1302439602
     hostuuid: str = "eb9dd9a8-ccc5-405b-8660-f2b71735a53e"
     clock: Clock = field(default_factory=Clock)
     prisons: dict[int, Prison] = field(default_factory=dict)
-    vnets: int = 0
     jids: int = 0
     pf: bool = True
     """Whether pf, and with it pflog0 in every vnet, is in the kernel."""
@@ -93,7 +92,7 @@ class Lab:
 
     def _add_pflog(self, vnet: int) -> None:
         if self.pf:
-            self.handlers[CreateInterface](Caller(0, vnet), CreateInterface("pflog0"))
+            self.handlers[CreateInterface](Caller(vnet, vnet), CreateInterface("pflog0"))
 
     def _identity_of(self, vnet: int) -> Identity:
         for prison in self.prisons.values():
@@ -124,8 +123,7 @@ class Lab:
         self.jids += 1
         number = self.prisons[caller].vnet if caller else 0
         if vnet:
-            self.vnets += 1
-            number = self.vnets
+            number = self.jids
             self.network.add_vnet(number)
             self._add_pflog(number)
         self.prisons[self.jids] = Prison(self.jids, name or str(self.jids), caller, number)

@@ -11,6 +11,7 @@ from hostfake import FakeSession, Machine, recording, run_now
 from vjail.command.hostname import hostname
 from vjail.command.kenv import kenv
 from vjail.command.kld import kldload, kldstat, kldunload
+from vjail.command.reboot import reboot
 from vjail.command.sysctl import sysctl
 from vjail.command.uname import uname
 from vjail.kernel.core.modules import KernelImage
@@ -23,6 +24,8 @@ COMMANDS: dict[str, Any] = {
     "kldload": kldload,
     "kldstat": kldstat,
     "kldunload": kldunload,
+    "reboot": reboot,
+    "halt": reboot,
 }
 
 
@@ -62,6 +65,7 @@ RECORDED = [
     ("replay/documents-C.txt", "jexec serverA hostname", 2),
     ("replay/documents-C.txt", "jexec serverA sysctl kern.hostname=bar", 2),
     ("replay/documents-C.txt", "jexec serverA kldload if_bridge", 2),
+    ("replay/documents-C.txt", "jexec serverA reboot", 2),
     ("replay/vnet.txt", "jexec j1 sysctl net.inet.ip.forwarding", 1),
     ("replay/vnet.txt", "jexec j1 sysctl net.inet.ip.forwarding=1", 1),
 ]
@@ -118,6 +122,9 @@ LINES = [
     (0, "kenv loader", "x\n", "", 0),
     (0, "kenv -q nosuch", "", "", 255),
     (0, "kenv a=b", "", "kenv: unable to set a to b\n", 255),
+    (2, "halt -p", "", "halt: SIGTSTP init: No such process\n", 1),
+    (2, "halt -z", "", "halt: illegal option -- z\nusage: halt [-clNnpq] [-k kernel]\n", 1),
+    (0, "reboot", "", "reboot: a lab host is not rebooted: `vjail down` and `vjail up` start it anew\n", 1),
     (0, "kldload", "", "usage: kldload [-nqv] file ...\n", 1),
     (0, "kldload if_epair", "", "kldload: can't load if_epair: module already loaded or in kernel\n", 1),
     (0, "kldload -n if_epair", "", "", 0),

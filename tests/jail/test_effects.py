@@ -53,6 +53,31 @@ def test_what_has_no_effect_is_reported_if_it_is_asked_for() -> None:
     ]
 
 
+_ASKING = {"ip4.saddrsel": "ip4.nosaddrsel", "ip6.saddrsel": "ip6.nosaddrsel", "securelevel": "securelevel=1"}
+_ASKING["allow.unprivileged_proc_debug"] = "allow.nounprivileged_proc_debug"
+
+
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [
+        (name, release)
+        for release in (Release.V13, Release.V15)
+        for name in known_parameters(release)
+        if effects()[name].coverage is Coverage.NONE
+    ],
+)
+def test_none_is_silently_dropped(name: str, release: Release) -> None:
+    """Each that has no effect is accepted and reported once, or where its module is missing refused by name."""
+    host = FakeHost(release)
+    done = command(host, f"jail -c path=/ persist {_ASKING.get(name, name)}")
+    if done.code:
+        assert done.stderr == f"jail: unknown parameter: {name}\n"
+        assert known_parameters(release)[name].module is not None
+    else:
+        (jail,) = host.system().jails()
+        assert [text.partition(":")[0] for text in reports(jail.parameters)] == [name]
+
+
 def test_a_report_says_why() -> None:
     assert reports({"securelevel": 1}) == ["securelevel: kept and read back; it raises no protection"]
 

@@ -480,13 +480,15 @@ def test_signals_of_the_session_are_told(talk, number):
     talk(check)
 
 
-def test_the_terminals_signals_belong_to_an_interactive_program(talk):
+def test_signals_sent_to_it_alone_are_told_also_while_a_program_is_interactive(talk):
+    """Those of the terminal, which reach the program as well, are not: tests/real/test_signals.py has one."""
+
     async def check(session: Session) -> None:
         child = session.conversation.spawn(shell("read line; exit 0"), flags=INTERACTIVE)
         await child.started
-        session.process.send_signal(signal.SIGINT)
-        session.process.send_signal(signal.SIGTERM)
-        assert struct.unpack("=I", await session.message(b"S")) == (signal.SIGTERM,)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            session.process.send_signal(number)
+            assert struct.unpack("=I", await session.message(b"S")) == (number,)
         assert session.messages == []
         assert session.process.stdin is not None
         session.process.stdin.write(b"line\n")

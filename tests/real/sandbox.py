@@ -173,6 +173,18 @@ class Sandbox:
             files=tuple(files),
         )
 
+    def find(self, *words: str) -> list[int]:
+        """The processes inside whose command line has all these words, as this process numbers them."""
+        found = []
+        for pid in self._members():
+            if set(words) <= set(_words(pid)):
+                found.append(pid)
+        return sorted(found)
+
+    def running(self, *words: str) -> list[int]:
+        """The processes inside whose command line is just this, as this process numbers them."""
+        return [pid for pid in self.find(*words) if _words(pid) == words]
+
     def _members(self) -> Iterator[int]:
         """The processes inside, as this process numbers them: those whose PID namespace is the sandbox's or below."""
         depth = len(_numbers(self.pid))
@@ -208,10 +220,10 @@ class Sandbox:
                 with contextlib.suppress(OSError):
                     yield os.readlink(f"/proc/{pid}/ns/{kind}")
 
-    def assert_clean(self) -> None:
-        """Nothing may be there that was not there before. What ends by itself is given a moment."""
+    def assert_clean(self, patience: float = 5) -> None:
+        """Nothing may be there that was not there before. What ends by itself is given a moment, in seconds."""
         assert self.before is not None
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + patience
         while (now := self.census()) != self.before and time.monotonic() < deadline:
             time.sleep(0.05)
         for name in Census.__dataclass_fields__:
@@ -225,6 +237,14 @@ def _numbers(pid: int) -> list[str]:
         if line.startswith("NSpid:"):
             return line.split()[1:]
     return []
+
+
+def _words(pid: int) -> tuple[str, ...]:
+    """A process's command line, empty where it has gone."""
+    try:
+        return tuple(Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1])
+    except (FileNotFoundError, ProcessLookupError):
+        return ()
 
 
 def _parent(pid: int) -> int:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `vjail` with these words (default: the process's own); returns the exit code."""
     from vjail.cli.arguments import parse
+    from vjail.fault import fault
 
+    _open_streams()
     arguments = parse(sys.argv[1:] if argv is None else list(argv))
     try:
         code = int(arguments.run(arguments))
@@ -32,9 +33,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
         return _fail(f"{place}{(error.strerror or str(error)).lower()}")
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return _fail(f"a fault of vjail's own: {text} ({os.path.basename(frame.filename)}, line {frame.lineno})")
+        return _fail(fault(error))
+
+
+def _open_streams() -> None:
+    """Let the three streams lead somewhere where whoever started this has closed them."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free is this one
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w")
 
 
 def _fail(text: str) -> int:

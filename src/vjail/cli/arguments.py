@@ -265,16 +265,18 @@ def _base(commands: _Commands[_Parser]) -> None:
         commands,
         "base",
         "make a userland for jails in a folder",
-        "vjail base files/jails/base                    from this machine, the commands a jail needs",
-        "vjail base --full /srv/base                    from this machine, its whole userland",
-        "vjail base --from debian.tar.xz /srv/debian    from a tarball, a folder or an OCI image layout",
+        "vjail base files/jails/base                  of what a jail needs of this machine",
+        "vjail base --full /srv/base                  of all of this machine's userland",
+        "vjail base --from debian.tar.xz /srv/debian  of a tarball, a folder or an OCI image",
+        more="DIR holds the whole base, or nothing: not even where this is interrupted. A folder `files/` beside a\n"
+        "jail.conf is laid over the host's tree, so files/jails/base is /jails/base there.",
     )
-    parser.add_argument("dir", metavar="DIR", help="the folder; made where it is missing, and must be empty")
+    parser.add_argument("dir", metavar="DIR", help="the folder; empty, or it is made")
     parser.add_argument(
         "--from",
         dest="source",
         metavar="SOURCE",
-        help="a folder, a tarball or an OCI image layout (default: this machine)",
+        help="a folder or tarball with a root file system, or an OCI image layout (default: this machine)",
     )
-    parser.add_argument("--full", action="store_true", help="of this machine: everything, not only what a jail needs")
+    parser.add_argument("--full", action="store_true", help="all of this machine's userland, not what jails need")
     parser.set_defaults(run=_runs("base", "base"))

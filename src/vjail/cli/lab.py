@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+from vjail.cli.interrupts import Interrupts
 from vjail.kernel.linux.anchor import Unable, agent_binary
 from vjail.lab.model import LabError
 from vjail.lab.runtime import NotUp, Runtime
@@ -37,9 +37,19 @@ def connect(path: str) -> tuple[Runtime, socket.socket]:
     try:
         return runtime, runtime.connect()
     except NotUp:
-        raise Failed(f"{path}: the lab is not up; `vjail up{'' if path == '.' else ' ' + path}` brings it up") from None
+        raise Failed(_why_not_up(path)) from None
     except Unable as error:
         raise Failed(str(error)) from None
+
+
+def _why_not_up(path: str) -> str:
+    from vjail.lab import folder  # YAML, which takes its time, is not needed otherwise
+
+    try:
+        folder.find(Path(path))
+    except LabError as error:
+        return str(error)
+    return f"{path}: the lab is not up; `vjail up{'' if path == '.' else ' ' + path}` brings it up"
 
 
 def send(connection: socket.socket, request: str, details: dict[str, object]) -> None:
@@ -65,27 +75,13 @@ def become(connection: socket.socket) -> NoReturn:
     os.execv(agent_binary(), ["vjail-agent", "session", str(connection.fileno())])
 
 
-def attend(connection: socket.socket) -> int:
-    """Have an agent carry the conversation out and wait for it; its exit code, 128 + N for a signal."""
+def attend(connection: socket.socket, interrupts: Interrupts) -> int:
+    """Have an agent carry the conversation out and wait for it; its exit code, 128 + N where a signal ended it."""
     sys.stdout.flush()
-    # The terminal's interrupts reach the agent too, which tells the server; this process stays to see it end.
-    before = {
-        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-    }
-    try:
-        agent = os.posix_spawn(
-            agent_binary(),
-            ["vjail-agent", "session", "3"],
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, connection.fileno(), 3)],
-            setsigdef=[signal.SIGINT, signal.SIGQUIT, signal.SIGHUP],
-        )
-        connection.close()
-        code = os.waitstatus_to_exitcode(os.waitpid(agent, 0)[1])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
+    status = interrupts.attend(str(agent_binary()), connection.fileno())
+    connection.close()
+    code = os.waitstatus_to_exitcode(status)
+    return interrupts.code if interrupts.first else code if code >= 0 else 128 - code
 
 
 def _cwd() -> str:

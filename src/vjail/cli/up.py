@@ -1,12 +1,19 @@
-"""up and down: the commands that bring a lab into being and end it."""
+"""up and down: the commands that bring a lab into being and end it.
+
+Only one of them at a time is busy with a lab; another waits. A signal that comes meanwhile is heeded when nothing is
+half done: an `up` that is interrupted leaves nothing, as one that fails.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from vjail.cli.interrupts import Interrupted, Interrupts
 from vjail.cli.lab import Failed, attend, connect, fail, problems, send
 from vjail.kernel.linux.anchor import Unable
 from vjail.lab import folder
@@ -22,31 +29,45 @@ def up(arguments: argparse.Namespace) -> int:
     except LabError as error:
         return problems(error)
     runtime = Runtime.of(path)
+    with Interrupts() as interrupts:
+        try:
+            with _alone(runtime, interrupts):
+                return _up(arguments, runtime, interrupts)
+        except Interrupted:
+            return _interrupted(interrupts, "nothing was changed")
+        except OSError as error:
+            text = (error.strerror or str(error)).lower()
+            return fail(f"{runtime.folder}: {text}; the lab's run-time folder must be writable")
+
+
+def _up(arguments: argparse.Namespace, runtime: Runtime, interrupts: Interrupts) -> int:
+    before = runtime.is_up()
     try:
         with runtime.locked():
-            before = runtime.is_up()
             runtime.begin()
         connection = runtime.connect()
     except Unable as error:
-        _end(runtime)
+        if not before:
+            _end(runtime)
         return fail(str(error))
-    except OSError as error:
-        return fail(
-            f"{runtime.folder}: {(error.strerror or str(error)).lower()}; the lab's run-time folder must be writable"
-        )
     details: dict[str, object] = {
-        "path": os.path.abspath(path),
+        "path": os.path.abspath(arguments.path),
         "shown": arguments.path,
         "jails": arguments.jail,
         "no_jails": arguments.no_jails,
         "verbose": arguments.verbose,
-        "undo": not arguments.keep,
+        "release": str(arguments.freebsd) if arguments.freebsd is not None else None,
     }
     send(connection, "up", details)
-    code = attend(connection)
-    if code and not before and not arguments.keep:
+    code = attend(connection, interrupts)
+    undone = bool(code) and not before and not arguments.keep
+    if undone:
         _end(runtime)
-        sys.stderr.write("vjail: nothing of the lab is left; --keep leaves what came up\n")
+    if interrupts.first:
+        kept = "what was up stays" if before else "what came up stays; `vjail down` ends it"
+        return _interrupted(interrupts, "nothing of the lab is left" if undone else kept)
+    if undone:
+        fail("nothing of the lab is left; --keep leaves what came up")
     return code
 
 
@@ -54,19 +75,65 @@ def down(arguments: argparse.Namespace) -> int:
     """`vjail down [PATH]`."""
     runtime = Runtime.of(Path(arguments.path))
     if not runtime.folder.exists():
-        return 0
-    code = 0
-    if not arguments.now or arguments.jail:
         try:
-            _, connection = connect(arguments.path)
-        except Failed:
-            connection = None
-        if connection is not None:
-            send(connection, "down", {"jails": arguments.jail, "verbose": arguments.verbose})
-            code = attend(connection)
-    if not arguments.jail:
-        _end(runtime)
-    return code
+            folder.find(Path(arguments.path))  # a lab that is up may have lost its files
+        except LabError as error:
+            return problems(error)
+    with Interrupts() as interrupts:
+        if arguments.jail:
+            return _stop(arguments, interrupts)
+        if arguments.now:
+            _end(runtime)
+            return 0
+        if not runtime.folder.exists():
+            runtime.end()
+            return 0
+        try:
+            with _alone(runtime, interrupts):
+                code = _stop(arguments, interrupts)
+                if not interrupts.first:
+                    _end(runtime)
+        except Interrupted:
+            return _interrupted(interrupts, "nothing was changed")
+        if interrupts.first:
+            return _interrupted(interrupts, "what was not stopped yet is up; `vjail down --now` ends it at once")
+        return code
+
+
+def _stop(arguments: argparse.Namespace, interrupts: Interrupts) -> int:
+    """Have the lab's server stop its jails, where it can be reached."""
+    try:
+        _, connection = connect(arguments.path)
+    except Failed:
+        return 0
+    send(connection, "down", {"jails": arguments.jail, "verbose": arguments.verbose})
+    return attend(connection, interrupts)
+
+
+@contextmanager
+def _alone(runtime: Runtime, interrupts: Interrupts) -> Iterator[None]:
+    """Be the only `up` or `down` of this lab. Raises Interrupted."""
+    said = False
+
+    def wait() -> None:
+        nonlocal said
+        if not said:
+            fail("another `vjail up` or `vjail down` is busy with this lab; waiting for it")
+            said = True
+        interrupts.check()
+
+    with runtime.alone(wait):
+        yield
+
+
+def _interrupted(interrupts: Interrupts, state: str) -> int:
+    # Whoever interrupted may have taken the terminal along.
+    try:
+        fail(f"interrupted; {state}")
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    return interrupts.code
 
 
 def _end(runtime: Runtime) -> None:

@@ -61,6 +61,8 @@ def _none(names: str, text: str, matters: Callable[[Value], bool] = _set) -> lis
 
 _COMMAND = "as jail(8) does it; a plain line that names one of vjail's own commands runs without a process of its own"
 
+_UNKNOWN = "refused as an unknown parameter, as on a FreeBSD without the module"
+
 _TABLE: tuple[Effect, ...] = (
     # jail(8)'s own
     *_works("exec.prepare exec.prestart exec.created exec.poststart exec.prestop exec.poststop exec.release", _COMMAND),
@@ -95,15 +97,19 @@ _TABLE: tuple[Effect, ...] = (
         "enforce_statfs", "vjail's mount(8) obeys it; /proc/mounts shows the jail's own namespace whatever it says"
     ),
     # addresses without a vnet
-    *_partly("ip4 ip4.addr ip6 ip6.addr", "as root enforced on bind, connect and send; without root not at all"),
+    *_partly("ip4.addr ip6.addr", "put on the interface and read back; what the jail uses is not kept to them"),
+    *_partly("ip4 ip6", "kept and read back; a jail without a vnet has its parent's stack whatever they say"),
     *_none("ip4.saddrsel ip6.saddrsel", "the source address is always chosen as if true", _cleared),
     # permissions
-    *_works("allow.set_hostname", "without it sethostname(2) is refused"),
+    *_partly(
+        "allow.set_hostname",
+        "without it refused; with it a vnet jail's programs may, and in a jail without a vnet vjail's hostname(1) only",
+    ),
     *_works("allow.raw_sockets", "capability NET_RAW; a vnet jail has it in any case"),
     *_works("allow.reserved_ports", "capability NET_BIND_SERVICE"),
     *_works("allow.socket_af", "without it only UNIX, IPv4, IPv6 and routing sockets can be made"),
     *_works("allow.mlock", "without it mlock(2) is refused"),
-    *_works("allow.suser", "without it the jail's root has no capability"),
+    *_partly("allow.suser", "without it the jail's root has no capability; what belongs to user 0 stays its own"),
     *_partly("allow.read_msgbuf", "without it syslog(2) is refused; with it the machine's own rules decide"),
     *_partly("allow.sysvipc", "see sysvmsg"),
     *_partly(
@@ -114,11 +120,11 @@ _TABLE: tuple[Effect, ...] = (
         "allow.mount allow.mount.devfs allow.mount.fdescfs allow.mount.nullfs allow.mount.procfs allow.mount.tmpfs",
         "vjail's own mount(8) obeys it; mount(2) is refused to the jail's programs in any case",
     ),
-    *_none("allow.mount.fusefs allow.mount.linprocfs allow.mount.linsysfs allow.mount.zfs", "there is no such module"),
+    *_none("allow.mount.fusefs allow.mount.linprocfs allow.mount.linsysfs allow.mount.zfs", _UNKNOWN),
     *_none("allow.chflags", "Linux has no file flags that a jail's root could set"),
     *_none("allow.quotas", "quotas cannot be set from a jail"),
     *_none("allow.unprivileged_proc_debug", "ptrace(2) follows the machine's own rules", _cleared),
-    *_none("allow.vmm allow.vmm_ppt", "there is no bhyve"),
+    *_none("allow.vmm allow.vmm_ppt", _UNKNOWN),
     *_none("allow.nfsd", "there is no NFS server in a jail"),
     *_none("allow.extattr", "extended attributes follow the machine's own rules"),
     *_none("allow.adjtime allow.settime", "the clock is the machine's and cannot be set from a jail"),
@@ -127,8 +133,8 @@ _TABLE: tuple[Effect, ...] = (
     *_none("allow.unprivileged_parent_tampering", "users of the host and of a jail follow the machine's own rules"),
     *_none("securelevel", "kept and read back; it raises no protection", _raised),
     # modules that do not exist here
-    *_none("linux linux.osname linux.osrelease linux.oss_version", "programs of Linux run natively; no such module"),
-    *_none("zfs.mount_snapshot", "there is no such module"),
+    *_none("linux linux.osname linux.osrelease linux.oss_version", _UNKNOWN),
+    *_none("zfs.mount_snapshot", _UNKNOWN),
 )
 
 

@@ -8,6 +8,9 @@ otherwise.
 from __future__ import annotations
 
 import difflib
+import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,25 +23,51 @@ from vjail.release import DEFAULT, Release
 LAB_FILE = "vjail.yml"
 JAIL_CONF = "jail.conf"
 _ONE_HOST = "fbsd"
+_NAME = (
+    re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"),
+    "letters, digits, and `-`, `_` and `.` between them, 63 at most",
+)
+_CARD = (
+    re.compile(r"(?!(?:bridge|epair|lo|pflog|tap|vlan)\d)[A-Za-z][A-Za-z0-9_.-]{0,14}"),
+    "a card's name as FreeBSD's drivers give them (vtnet0, em1), 15 characters at most",
+)
 _LAB_KEYS, _HOST_KEYS = ("freebsd", "hosts", "wires"), ("files", "nics", "userland")
 
 
 def load(path: Path) -> Lab:
     """The lab at `path`: a lab file, a jail.conf, or a folder that holds one. Raises LabError."""
-    if not path.exists():
-        raise LabError(
-            Problem(str(path), "no such file or folder", hint="name a lab file, a jail.conf or their folder")
-        )
-    if path.is_dir():
-        if (path / LAB_FILE).exists():
-            return _from_lab_file(path / LAB_FILE)
-        if not (path / JAIL_CONF).exists():
-            hint = f"a lab is a folder with a {JAIL_CONF} or a {LAB_FILE}"
-            raise LabError(Problem(str(path), f"there is neither a {JAIL_CONF} nor a {LAB_FILE} in it", hint=hint))
-        return _from_folder(path, JAIL_CONF)
+    path = find(path)
     if path.suffix in (".yml", ".yaml"):
         return _from_lab_file(path)
     return _from_folder(path.parent, path.name)
+
+
+def find(path: Path) -> Path:
+    """The lab file or jail.conf that `path` means: its own, or that in the folder it names. Raises LabError."""
+    if not os.path.lexists(path):
+        raise LabError(
+            Problem(str(path), "no such file or folder", hint="name a lab file, a jail.conf or their folder")
+        )
+    if not path.is_dir():
+        return path
+    for name in (LAB_FILE, JAIL_CONF):
+        if os.path.lexists(path / name):
+            return path / name
+    hint = f"a lab is a folder with a {JAIL_CONF} or a {LAB_FILE}"
+    raise LabError(Problem(str(path), f"there is neither a {JAIL_CONF} nor a {LAB_FILE} in it", hint=hint))
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file, of what is one. Raises LabError."""
+    hint = "it must be a file that you may read"
+    try:
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise LabError(Problem(str(path), "is no file", hint=hint))
+        content = path.read_bytes()
+    except OSError as error:
+        raise LabError(Problem(str(path), (error.strerror or "cannot be read").lower(), hint=hint)) from None
+    _check_text(path, content)
+    return content
 
 
 def _from_folder(folder: Path, jail_conf: str) -> Lab:
@@ -54,15 +83,10 @@ def _host_files(folder: Path, jail_conf: str = JAIL_CONF) -> tuple[dict[str, Hos
     problems: list[Problem] = []
     for name in CONFIGURATION:
         origin = folder / (jail_conf if name == JAIL_CONF else name)
-        if not origin.exists() and not origin.is_symlink():
+        if not os.path.lexists(origin):
             continue
         try:
-            content = origin.read_bytes()
-            _check_text(origin, content)
-            files[name] = HostFile(origin, content)
-        except OSError as error:
-            hint = "it must be a file that you may read"
-            problems.append(Problem(str(origin), (error.strerror or "cannot be read").lower(), hint=hint))
+            files[name] = HostFile(origin, _read(origin))
         except LabError as error:
             problems.extend(error.problems)
     if problems:
@@ -102,8 +126,8 @@ class _LabFile:
 
     def lab(self) -> Lab:
         top = self._mapping(self._compose(), "the lab file", _LAB_KEYS)
-        wires = tuple(key for key, _ in self._entries(top.get("wires"), "wires"))
-        hosts = {name: self._host(name, node, wires) for name, node in self._entries(top.get("hosts"), "hosts")}
+        wires = tuple(key for key, _ in self._entries(top.get("wires"), "wires", _NAME))
+        hosts = {n: self._host(n, node, wires) for n, node in self._entries(top.get("hosts"), "hosts", _NAME)}
         release = self._release(top.get("freebsd"))
         if not hosts and not self._problems:
             self._problem(None, "no hosts are given", "add `hosts:` with one entry a machine")
@@ -113,23 +137,22 @@ class _LabFile:
         return Lab(folder.resolve().name, self._path, hosts, wires, release)
 
     def _compose(self) -> yaml.Node | None:
+        content = _read(self._path)
         try:
-            content = self._path.read_bytes()
-            _check_text(self._path, content)
             return yaml.compose(content.decode(), Loader=yaml.SafeLoader)
-        except OSError as error:
-            raise LabError(Problem(str(self._path), (error.strerror or "cannot be read").lower())) from None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-            raise LabError(Problem(str(self._path), f"not YAML: {error.problem or error.context}", *place)) from None
-        except yaml.YAMLError as error:
-            raise LabError(Problem(str(self._path), f"not YAML: {error}")) from None
+            text = " ".join((error.problem or error.context or "it cannot be read").split())
+            raise LabError(Problem(str(self._path), f"not YAML: {text}", *place)) from None
+        except (yaml.YAMLError, RecursionError) as error:
+            text = " ".join(str(error).split())
+            raise LabError(Problem(str(self._path), f"not YAML: {text}")) from None
 
     def _host(self, name: str, node: yaml.Node, wires: tuple[str, ...]) -> LabHostSpec:
         fields = self._mapping(node, f"host {name}", _HOST_KEYS)
         cards: dict[str, str] = {}
-        for card, wire in self._entries(fields.get("nics"), "nics"):
+        for card, wire in self._entries(fields.get("nics"), "nics", _CARD):
             cards[card] = self._scalar(wire, "the name of a wire")
             if cards[card] not in wires:
                 self._problem(
@@ -149,6 +172,8 @@ class _LabFile:
         userland = self._scalar(fields["userland"], "machine, minimal or a path") if "userland" in fields else "machine"
         if userland not in ("machine", "minimal"):
             userland = str((self._path.parent / userland).resolve())
+            if not os.path.isdir(userland):
+                self._problem(fields["userland"], f"{userland} is no folder", "`vjail base` makes one")
         return LabHostSpec(name, cards, files, tree, userland)
 
     def _release(self, node: yaml.Node | None) -> Release:
@@ -172,7 +197,10 @@ class _LabFile:
                 self._problem(where, f"{key!r} is not known in {what}", hint)
         return found
 
-    def _entries(self, node: yaml.Node | None, what: str) -> Iterator[tuple[str, yaml.Node]]:
+    def _entries(
+        self, node: yaml.Node | None, what: str, form: tuple[re.Pattern[str], str] | None = None
+    ) -> Iterator[tuple[str, yaml.Node]]:
+        """The names in a mapping, each once, with what belongs to them; `form` is what they must be like."""
         if node is None or (isinstance(node, yaml.ScalarNode) and node.value in ("", "~", "null")):
             return
         if not isinstance(node, yaml.MappingNode):
@@ -183,6 +211,8 @@ class _LabFile:
             name = self._scalar(key, "a name")
             if name in seen:
                 self._problem(key, f"{name!r} is given twice", "keep one of them")
+            elif form is not None and not form[0].fullmatch(name):
+                self._problem(key, f"{name!r} cannot be a name in {what}", form[1])
             seen.add(name)
             yield name, value
 

@@ -1,12 +1,14 @@
 """Where a running lab is found: a folder for each in the machine's run-time directory.
 
-The folder holds `lock` (who changes whether the lab exists), `anchor` (which process the lab's life is), `lab` (the
-path it was brought up from), `control` (the server's socket), `server.log`, and `state.db`. It vanishes with the lab.
+The folder holds `lock` (who changes whether the lab exists), `alone` (who brings it up or down), `anchor` (which process
+the lab's life is), `lab` (the path it was brought up from), `control` (the server's socket), `server.log`, and
+`state.db`. It vanishes with the lab.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -15,7 +17,8 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,9 @@ from vjail.kernel.linux import anchor
 from vjail.kernel.linux.anchor import Unable
 
 CONTROL, LOG, STATE = "control", "server.log", "state.db"
+_LOCK, _ALONE = "lock", "alone"
+_PAUSE = 0.02
+"""Seconds between two looks whether somebody else is done."""
 _START_SECONDS = 20.0
 
 
@@ -57,11 +63,48 @@ class Runtime:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others from bringing the lab up or taking it away meanwhile."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self.folder / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        """Keep others from making or ending the lab's anchor and server meanwhile; it takes moments."""
+        with self._holding(_LOCK, None):
             yield
+
+    @contextmanager
+    def alone(self, wait: Callable[[], object]) -> Iterator[None]:
+        """Be the only one who brings the lab up or down. `wait` is called now and then while another does."""
+        with self._holding(_ALONE, wait):
+            yield
+
+    @contextmanager
+    def _holding(self, name: str, wait: Callable[[], object] | None) -> Iterator[None]:
+        while (lock := self._open(name)) is None:
+            pass
+        try:
+            if wait is None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            while wait is not None and not _taken(lock):
+                wait()
+                time.sleep(_PAUSE)
+            if self._is(name, lock):
+                yield
+                return
+        finally:
+            os.close(lock)
+        with self._holding(name, wait):
+            yield
+
+    def _open(self, name: str) -> int | None:
+        """A lock file in the folder, which is made; None where somebody is just ending the lab."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            return None
+
+    def _is(self, name: str, lock: int) -> bool:
+        """Whether an open file is the one of that name still: the folder may have gone with a lab's end, and come."""
+        try:
+            return os.path.samestat(os.stat(self.folder / name), os.fstat(lock))
+        except FileNotFoundError:
+            return False
 
     def begin(self) -> None:
         """Bring the lab's anchor and server into being. Raises Unable. Call it locked."""
@@ -80,7 +123,7 @@ class Runtime:
 
     def _clear(self) -> None:
         for entry in self.folder.iterdir():
-            if entry.name == "lock":
+            if entry.name in (_LOCK, _ALONE):
                 continue
             if entry.is_dir():
                 shutil.rmtree(entry)
@@ -136,13 +179,28 @@ class Runtime:
 
 
 def root() -> Path:
-    """The folder of all labs of this user."""
+    """The folder of all labs of this user. Raises PermissionError where somebody else has taken its place."""
     if os.geteuid() == 0:
         return Path("/run/vjail")
     own = os.environ.get("XDG_RUNTIME_DIR")
     if own and os.access(own, os.W_OK):
         return Path(own) / "vjail"
-    return Path(f"/tmp/vjail-{os.geteuid()}")
+    place = Path(f"/tmp/vjail-{os.geteuid()}")
+    # Anybody may make a folder of that name there.
+    with contextlib.suppress(FileNotFoundError):
+        if place.lstat().st_uid != os.geteuid():
+            raise PermissionError(
+                errno.EPERM, "belongs to another user; set XDG_RUNTIME_DIR to a folder of yours", place
+            )
+    return place
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _become_server(folder: Path, found: anchor.Anchor, tell: int) -> None:

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from vjail.fault import fault
 from vjail.kernel.linux.conversation import Conversation
 from vjail.server.session import Signals, Streams
 
@@ -88,9 +89,9 @@ class Connection:
             code = await self._serve(self._opening, streams)
         except asyncio.CancelledError:
             code = 128 + self._ended_by
-        except Exception:
+        except Exception as error:
             _log.exception("%s", " ".join(self._opening.argv))
-            streams.write(2, f"{self._opening.argv[0]}: vjail has failed; its log says how (server.log)\n")
+            streams.write(2, f"{self._opening.argv[0]}: {fault(error)}; the lab's server.log has more\n")
         self._conversation.exit(code, self._ended_by)
         await self._conversation.drain()
         # The agent closes when it has written everything.
@@ -98,14 +99,18 @@ class Connection:
     def _signal(self, number: int) -> None:
         if self._signals.heeded:
             self._signals.arrived(number)
-        elif self._task is not None:
+        elif not self._ended_by:
             self._ended_by = number
-            self._task.cancel()
+            self._cancel()
 
     def _gone(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        self._cancel()
         self._ended()
+
+    def _cancel(self) -> None:
+        # Once: what it does then is to put things right, and not to be stopped.
+        if self._task is not None and not self._task.cancelling():
+            self._task.cancel()
 
 
 def _strings(data: bytes | bytearray) -> list[str]:

@@ -42,6 +42,8 @@ class RawEcho:
         self._family = family
         self._waiting: deque[EchoPacket] = deque(maxlen=_KEPT)
         self._arrived = asyncio.Event()
+        self._unanswered: dict[IPv4Address | IPv6Address, float] = {}
+        """Destinations that have not answered, and since when they have been sent to."""
         self._asked: dict[IPv4Address | IPv6Address, float] = {}
         """Destinations whose neighbour does not answer, and when it was first asked for."""
         kind = (socket.AF_INET, socket.IPPROTO_ICMP) if family == 4 else (socket.AF_INET6, socket.IPPROTO_ICMPV6)
@@ -55,6 +57,7 @@ class RawEcho:
             raise KernelError(Errno.of_host(error.errno)) from None
         # What arrives is timed by the kernel, so that other work of this process does not show in the result.
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._host.forget_unanswered(jid)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
@@ -83,6 +86,8 @@ class RawEcho:
         """Send one ICMP message. Raises KernelError."""
         self._host.check_reachable(self._jid, destination, zone)
         address = self._address(destination, zone)
+        now = time.monotonic()
+        self._unanswered.setdefault(destination, now)
         try:
             self._socket.sendto(packet, address)
         except OSError as error:
@@ -91,7 +96,7 @@ class RawEcho:
                 raise KernelError(_send_error(error.errno)) from None
             with contextlib.suppress(OSError):
                 self._socket.sendto(packet, address)
-        if time.monotonic() - self._asked.get(destination, time.monotonic()) > _PATIENCE:
+        if now - self._asked.get(destination, now) >= _PATIENCE:
             raise KernelError(self._host.neighbour_error(self._jid, destination))
 
     def source_for(
@@ -158,9 +163,11 @@ class RawEcho:
                 return None
             ttl, data = data[8], data[header:]
             if self._is_own_complaint(source[0], data):
-                self._asked.setdefault(IPv4Address(data[24:28]), when)
+                destination = IPv4Address(data[24:28])
+                self._asked.setdefault(destination, self._unanswered.get(destination, when))
                 return None
             self._asked.pop(IPv4Address(source[0]), None)
+            self._unanswered.pop(IPv4Address(source[0]), None)
         else:
             zone = source[0].partition("%")[2] or None
         return EchoPacket(ip_address(source[0].partition("%")[0]), zone, ttl, data, when)

@@ -153,6 +153,14 @@ class LabHost:
             # Its last process may have gone while nobody was there to see.
             self.prisons.last_process(jid)
 
+    def close(self) -> None:
+        """Let go of everything; what there is of the host goes on."""
+        for vnet in list(self._listening):
+            self._stop_listening(vnet)
+        self.jails.close()
+        self.vnets.close()
+        self.space.close()
+
     def _assemble(self) -> None:
         image = KernelImage(f"{_OSRELEASE[self.release]}-RELEASE", _OSRELDATE[self.release], "GENERIC")
         self.modules = Modules(image, self._journal)
@@ -199,10 +207,7 @@ class LabHost:
         self.listen(number)
 
     def _remove_vnet(self, number: int) -> None:
-        listening = self._listening.pop(number, None)
-        if listening is not None:
-            self._loop.remove_reader(listening.fileno())
-            listening.close()
+        self._stop_listening(number)
         self.network.remove_vnet(number)
         self.sysctls.forget_vnet(number)
 
@@ -219,6 +224,12 @@ class LabHost:
             listening.listen(128)
         self._listening[vnet] = listening
         self._loop.add_reader(listening.fileno(), self._connected, listening)
+
+    def _stop_listening(self, vnet: int) -> None:
+        listening = self._listening.pop(vnet, None)
+        if listening is not None:
+            self._loop.remove_reader(listening.fileno())
+            listening.close()
 
     def _connected(self, listening: socket.socket) -> None:
         try:
@@ -312,6 +323,10 @@ class LabHost:
     def check_reachable(self, jid: int, destination: IPv4Address | IPv6Address, zone: str | None) -> None:
         """Raise what FreeBSD's ip_output says where Linux would say something else, or nothing."""
         self.network_driver.check_reachable(self.prisons.vnet_of(jid), destination, zone)
+
+    def forget_unanswered(self, jid: int) -> None:
+        """Let neighbours that have not answered a jail's vnet yet be asked for anew."""
+        self.network_driver.forget_unanswered(self.prisons.vnet_of(jid))
 
     def neighbour_error(self, jid: int, destination: IPv4Address | IPv6Address) -> Errno:
         """What FreeBSD says of a destination whose neighbour does not answer: the host itself, or a gateway."""

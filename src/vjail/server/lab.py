@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,13 @@ class RunningLab:
         self.origin = Path((folder / "lab").read_text().rstrip("\n"))
         self.name = (self.origin.parent if self.origin.is_file() else self.origin).name
         self.hosts: dict[str, LabHost] = {}
+        self.changing = asyncio.Lock()
+        """Held by who starts or stops jails."""
         self.provisioner = Provisioner(tree, self.space)
         self._template = self._open_template()
-        for name, record in self._journal.records("host"):
+        known = dict(self._journal.records("host"))
+        self._clear_away(known)
+        for name, record in known.items():
             self._restore(name, record)
         self._store.commit()
 
@@ -67,7 +71,10 @@ class RunningLab:
         return self._tree / "hosts" / host / "root"
 
     def make_host(self, lab: Lab, spec: LabHostSpec, hidden: list[str]) -> LabHost:
-        """Let a host run whose tree is there: its namespaces, its NICs on their wires. `hidden`: mounts in the tree."""
+        """Let a host run whose tree is there: its namespaces, its NICs on their wires. `hidden`: mounts in the tree.
+
+        Until it is noted, which is for when it has booted, a server that takes over takes it for something half done.
+        """
         (self._tree / "hosts" / spec.name / "jails").mkdir()
         space = spaces.make_host(self.space, self.root_of(spec.name), spec.name)
         nics = {nic: nic_address(lab.name, spec.name, nic) for nic in spec.nics}
@@ -76,8 +83,8 @@ class RunningLab:
         host = self._host(spec.name, space, lab.release)
         host.nics.update(spec.nics)
         host.create(nics)
+        host.mount_driver.hidden.update(hidden)
         self.hosts[spec.name] = host
-        self.note(host, hidden)
         return host
 
     def note(self, host: LabHost, hidden: Iterable[str]) -> None:
@@ -91,6 +98,43 @@ class RunningLab:
             "nics": host.nics,
         }
         self._journal.put("host", host.name, record)
+
+    def note_starting(self, host: LabHost, jails: Sequence[str]) -> None:
+        """Record which jails of a host are just being started, for a later server to take them back."""
+        if jails:
+            self._journal.put("starting", host.name, {"jails": jails})
+        else:
+            self._journal.drop("starting", host.name)
+
+    def half_started(self, host: LabHost) -> list[str]:
+        """The jails that another server was starting when it died."""
+        records: dict[str, Any] = dict(self._journal.records("starting"))
+        return list(records[host.name]["jails"]) if host.name in records else []
+
+    def drop_host(self, host: LabHost) -> None:
+        """Take a host away, whatever state it is in."""
+        del self.hosts[host.name]
+        host.close()
+        self._end_host(host.name, host.space.init)
+
+    def _end_host(self, name: str, init: int) -> None:
+        spaces.end_host(init)
+        self.provisioner.discard(self._tree / "hosts" / name)
+        self._journal.drop("host", name)
+        self._journal.drop("starting", name)
+        self._store.forget(name)
+
+    def _clear_away(self, known: Mapping[str, Mapping[str, Any]]) -> None:
+        """End hosts that another server was making when it died."""
+        inits = {record["init"] for record in known.values()}
+        for init in spaces.host_inits():
+            if init not in inits:
+                spaces.end_host(init)
+        hosts = self._tree / "hosts"
+        for folder in hosts.iterdir() if hosts.exists() else ():
+            if folder.name not in known:
+                self.provisioner.discard(folder)
+                self._store.forget(folder.name)
 
     def _restore(self, name: str, record: Mapping[str, Any]) -> None:
         host = self._host(name, spaces.open_host(record["init"]), Release.parse(record["release"]))

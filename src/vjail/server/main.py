@@ -113,6 +113,8 @@ async def _serve(folder: Path, *, rootless: bool) -> None:
     server.listen()
     # What there is by now stays; the collector need not look at it again.
     gc.freeze()
-    os.write(3, b"ready")
+    # Whoever started this may have been killed meanwhile.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(3, b"ready")
     os.close(3)
     await asyncio.get_running_loop().create_future()

@@ -7,6 +7,7 @@ the mount namespace of a host that runs already.
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,17 @@ from vjail.command import rc_jail_legacy as legacy
 from vjail.command.jail.world import World
 from vjail.conf.jailconf import Checked, Configuration, Jail, check_types, load
 from vjail.kernel.linux.files import RootedFiles
+from vjail.kernel.linux.mounts import mount_points
 from vjail.kernel.linux.spaces import HostSpace, LabSpace
-from vjail.kernel.linux.syscalls import AT_FDCWD, MACHINE, OPEN_TREE_CLONE, move_mount, open_tree
+from vjail.kernel.linux.syscalls import (
+    AT_FDCWD,
+    MACHINE,
+    MNT_DETACH,
+    OPEN_TREE_CLONE,
+    move_mount,
+    open_tree,
+    umount,
+)
 from vjail.lab.model import Lab, LabHostSpec
 from vjail.lab.userland import (
     Extent,
@@ -75,6 +85,14 @@ class Provisioner:
         with Tree(str(root)) as tree:
             plan = needs(_needed(configured.jails), tree.kind)
         return self._userland(spec, mounter).provide(str(root), plan).mounts, plan.obstacles
+
+    @staticmethod
+    def discard(top: Path) -> None:
+        """Remove what was made of a host that cannot be, with all that is mounted in it."""
+        inside = [path for path, _ in mount_points(os.getpid()) if Path(path).is_relative_to(top)]
+        for path in reversed(inside):
+            umount(path, MNT_DETACH)
+        shutil.rmtree(top, ignore_errors=True)
 
     def _userland(self, spec: LabHostSpec, mounter: KernelMounter) -> Userland:
         extent = Extent.SMALL if spec.userland == "minimal" else Extent.WHOLE

@@ -12,6 +12,7 @@ from pathlib import Path
 from vjail.command.rc.subr import ENVIRONMENT
 from vjail.jail import environment
 from vjail.kernel.errno import KernelError
+from vjail.release import Release
 from vjail.server.connection import Opening
 from vjail.server.host import LabHost
 from vjail.server.lab import RunningLab
@@ -19,7 +20,7 @@ from vjail.server.looking import seen
 from vjail.server.request import Request, Unfit
 from vjail.server.session import AgentSession, Streams
 from vjail.server.up import Up, Wanted
-from vjail.server.watcher import Watcher, explained
+from vjail.server.watcher import Watcher, explained, mend, placed
 from vjail.session import Exit, Process, StartError, User
 from vjail.view.text import as_text
 from vjail.view.topology import as_json
@@ -30,7 +31,12 @@ async def answer(lab: RunningLab, opening: Opening, streams: Streams) -> int:
     _, name, details = opening.argv
     request = Request(lab, opening, streams, json.loads(details))
     try:
-        return await _ANSWERS[name](request)
+        if name not in _CHANGES:
+            return await _ANSWERS[name](request)
+        if lab.changing.locked():
+            request.progress.line("another command is starting or stopping jails; waiting for it")
+        async with lab.changing:
+            return await _ANSWERS[name](request)
     except Unfit as unfit:
         streams.write(2, f"vjail: {unfit}\n")
         return 1
@@ -41,7 +47,8 @@ async def answer(lab: RunningLab, opening: Opening, streams: Streams) -> int:
 
 async def _up(request: Request) -> int:
     details = request.details
-    wanted = Wanted(Path(details["path"]), details["shown"], tuple(details["jails"]), details["no_jails"])
+    release = Release.parse(details["release"]) if details["release"] is not None else None
+    wanted = Wanted(Path(details["path"]), details["shown"], tuple(details["jails"]), details["no_jails"], release)
     return await Up(request, wanted).run()
 
 
@@ -86,21 +93,27 @@ async def _stop(request: Request, host: LabHost, names: Sequence[str]) -> int:
     streams = request.streams.to_file(_null(), lambda _, text: said.append(text))
     session = AgentSession(host, request.caller("down"), streams, watcher)
     await session.call(("/etc/rc.d/jail", "onestop", *names), environ=ENVIRONMENT)
-    for event in watcher.failures:
-        request.progress.line(f"vjail: {explained(event, ''.join(said))}")
+    # rc.d/jail asks for each that ran, also for those that have gone with the jail they depended on.
+    failures = [event for event in watcher.failures if event.text != "not found" or event.jail not in before]
+    for event in failures:
+        text = explained(event, "".join(said))
+        hint = mend(text, ())
+        place = placed(event.origins, lambda path: f"{host.name}:{path}")
+        request.progress.line(f"vjail: {place}{text}" + (f"; {hint}" if hint else ""))
     left = {prison.name for prison in host.prisons.prisons()} & set(names or before)
     for name in left:
-        if all(event.jail != name for event in watcher.failures):
+        if all(event.jail != name for event in failures):
             request.progress.line(f"vjail: {name}: not stopped: {' '.join(''.join(said).split())}")
-    return 1 if watcher.failures or left else 0
+    return 1 if failures or left else 0
 
 
 async def _start(request: Request) -> int:
     details = request.details
     names = tuple(details["jails"])
-    running = {prison.name for host in request.lab.hosts.values() for prison in host.prisons.prisons()}
+    running = {f"{host.name}:{jail.name}" for host in request.lab.hosts.values() for jail in host.prisons.prisons()}
+    alone = {full.partition(":")[2] for full in running} if len(request.lab.hosts) == 1 else set()
     for name in names:
-        if name.rpartition(":")[2] in running:
+        if name in running or name in alone:
             raise Unfit(f"{name} is running already; `vjail stop {name}` stops it")
     return await Up(request, Wanted(Path(details["path"]), details["shown"], names)).run()
 
@@ -203,6 +216,8 @@ def _null() -> int:
     return os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
 
 
+_CHANGES = frozenset(("up", "down", "start", "stop"))
+"""What starts and stops jails, one command at a time."""
 _ANSWERS: Mapping[str, Callable[[Request], Awaitable[int]]] = {
     "up": _up,
     "down": _down,

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from signal import pidfd_send_signal
+from signal import SIGKILL, pidfd_send_signal
 from typing import TYPE_CHECKING
 
 from vjail.command import registry
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from vjail.server.host import LabHost
 
 _JAIL = "/usr/sbin/jail"
+_IDENTITY = {"setgroups": "initgroups", "setresgid": "setgid", "setresuid": "setusercontext"}
+"""What FreeBSD's jail(8) and jexec(8) do where a process here becomes another user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,9 @@ class AgentSession:
                 raise _start_error(process, again) from None
         except KernelError as error:
             raise StartError("jail_attach", error.errno.text) from None
-        return AgentProcess(self._streams.conversation, child)
+        except ConversationClosed:
+            raise StartError("fork", Errno.ECHILD.text) from None
+        return AgentProcess(self._streams.conversation, child, stands_for_caller=process.interactive)
 
     async def _spawn(self, process: Process) -> Child:
         target = process.jid or self._caller.jid
@@ -290,7 +294,8 @@ class AgentSession:
     def running(self, jid: int) -> Sequence[Running]:
         """The processes whose jail is exactly `jid`, the newest first."""
         level = 2 if self._caller.jid else 1
-        return [LabProcess(pid, numbers(pid)[level]) for pid in self._host.newest_first(jid)]
+        found = (LabProcess.of(pid, level) for pid in self._host.newest_first(jid))
+        return [process for process in found if process is not None]
 
     def echo(self, family: int, options: EchoOptions) -> Echo:
         """A raw ICMP (family 4) or ICMPv6 (6) socket. Raises KernelError(EPERM) where the jail may not have one."""
@@ -320,9 +325,11 @@ class AgentSession:
 class AgentProcess:
     """A process that the agent started."""
 
-    def __init__(self, conversation: Conversation, child: Child) -> None:
+    def __init__(self, conversation: Conversation, child: Child, *, stands_for_caller: bool) -> None:
+        """`stands_for_caller`: it is what the command that asked for it has become, as with jexec(8)."""
         self._conversation = conversation
         self._child = child
+        self._stands_for_caller = stands_for_caller
 
     @property
     def pid(self) -> int:
@@ -334,11 +341,24 @@ class AgentProcess:
         try:
             status = await asyncio.shield(self._child.ended)
         except ConversationClosed:
+            self._end()
             return Exit(1)
+        except asyncio.CancelledError:
+            self._end()
+            raise
         finally:
             self._child.close()
         code = os.waitstatus_to_exitcode(status)
         return Exit(code) if code >= 0 else Exit(128 - code, -code)
+
+    def _end(self) -> None:
+        """Whoever asked for it has gone: kill it where both are one process on FreeBSD.
+
+        What jail(8) has started goes on when jail(8) gives it up (exec.timeout) or ends.
+        """
+        if self._stands_for_caller and self._child.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                pidfd_send_signal(self._child.pidfd, SIGKILL)
 
     def kill(self, signal: int) -> None:
         """Send it a signal; no error where it is gone."""
@@ -348,10 +368,23 @@ class AgentProcess:
 class LabProcess:
     """A process of the lab that somebody else started."""
 
-    def __init__(self, pid: int, shown: int) -> None:
-        """`pid` is its number in the lab, `shown` the one that who asks knows it by."""
+    def __init__(self, pidfd: int, shown: int) -> None:
+        """`pidfd` is this object's to close, `shown` the number that who asks knows the process by."""
         self.pid = shown
-        self._pidfd: int | None = pidfd_open(pid)
+        self._pidfd: int | None = pidfd
+
+    @classmethod
+    def of(cls, pid: int, level: int) -> LabProcess | None:
+        """The process of that number in the lab, for who is `level` process namespaces below it; None: it has gone."""
+        try:
+            pidfd = pidfd_open(pid)
+        except ProcessLookupError:
+            return None
+        known = numbers(pid)
+        if len(known) <= level:
+            os.close(pidfd)
+            return None
+        return cls(pidfd, known[level])
 
     async def wait(self) -> Exit:
         """Wait for its end; how it ended is not known."""
@@ -399,5 +432,6 @@ async def run(session: AgentSession, path: str) -> int:
 
 
 def _start_error(process: Process, error: ProgramError) -> StartError:
-    stage = {EXEC: "exec", CHDIR: "chdir"}.get(error.step, "jail_attach" if process.jid else error.step)
+    stages = {EXEC: "exec", CHDIR: "chdir", **_IDENTITY}
+    stage = stages.get(error.step, "jail_attach" if process.jid else error.step)
     return StartError(stage, Errno.of_host(error.code).text)

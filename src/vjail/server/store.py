@@ -39,6 +39,10 @@ class Store:
         self.commit()
         self._database.close()
 
+    def forget(self, host: str) -> None:
+        """Delete the journal of a host that is no more."""
+        self.write("delete from record where host = ?", host)
+
     def host(self, name: str) -> HostJournal:
         """The journal of one host."""
         return HostJournal(self, name)

@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vjail.command import rc_files
@@ -17,17 +17,21 @@ from vjail.command.rc.subr import ENVIRONMENT
 from vjail.conf.jailconf import Message
 from vjail.conf.position import Span
 from vjail.jail.effects import reports
+from vjail.kernel.core.host import View
 from vjail.kernel.errno import KernelError
 from vjail.kernel.linux.conversation import ProgramError
 from vjail.kernel.linux.netlink import NetlinkError
+from vjail.kernel.operations import RemoveJail, Unmount
 from vjail.lab.folder import load
 from vjail.lab.model import Lab, LabError, LabHostSpec
 from vjail.lab.userland import UserlandError
+from vjail.release import Release
 from vjail.server.host import LabHost
 from vjail.server.provision import Configured, configured, files_at
 from vjail.server.request import Request
 from vjail.server.session import AgentSession, Streams
-from vjail.server.watcher import Watcher, explained, mend, placed
+from vjail.server.waiting import reason
+from vjail.server.watcher import Watcher, explained, mend, placed, plain
 
 CONSOLE = "/var/log/console.log"
 """Where on a host what its boot says is kept."""
@@ -38,13 +42,15 @@ _log = logging.getLogger(__name__)
 class Wanted:
     """What of a lab is to be up; `shown` is its path as the user wrote it.
 
-    `jails` are names (HOST:JAIL or JAIL); without any, and not `no_jails`, every jail is meant.
+    `jails` are names (HOST:JAIL or JAIL); without any, and not `no_jails`, every jail is meant. `release` None: the
+    one its hosts have, or the lab file's.
     """
 
     path: Path
     shown: str
     jails: tuple[str, ...] = ()
     no_jails: bool = False
+    release: Release | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,14 @@ class Up:
             for problem in error.problems:
                 self._problem(str(problem))
             return 1
+        lab = replace(lab, release=self._release(lab))
+        if self._failed:
+            return 1
         hosts = [prepared for spec in lab.hosts.values() if (prepared := self._prepare(lab, spec)) is not None]
+        # Hosts that are there have booted, also where others cannot be: they may stay.
+        await self._boot_fresh([prepared for prepared in hosts if prepared.fresh])
         if self._failed or not self._are_known(hosts):
             return 1
-        for prepared in hosts:
-            if prepared.fresh:
-                await self._boot(prepared.host)
         for prepared in hosts:
             await self._start(prepared)
         if self._failed:
@@ -93,8 +101,24 @@ class Up:
 
     # --- hosts -------------------------------------------------------------------------------------------------------
 
+    def _release(self, lab: Lab) -> Release:
+        """The release of the hosts; they keep it for as long as they are there."""
+        wanted = self._wanted.release
+        for host in self._lab.hosts.values():
+            if wanted is not None and wanted is not host.release:
+                down = "vjail down" + ("" if self._wanted.shown == "." else f" {self._wanted.shown}")
+                self._problem(f"{self._wanted.shown}: the lab is up as FreeBSD {host.release}; `{down}` first")
+            return host.release
+        return lab.release if wanted is None else wanted
+
     def _prepare(self, lab: Lab, spec: LabHostSpec) -> Prepared | None:
         """Make a host, or bring the files of one that is there up to date; None where something is wrong."""
+        prepared = self._prepared(lab, spec)
+        if spec.name not in self._lab.hosts:
+            self._lab.provisioner.discard(self._lab.root_of(spec.name).parent)
+        return prepared
+
+    def _prepared(self, lab: Lab, spec: LabHostSpec) -> Prepared | None:
         there = self._lab
         host = there.hosts.get(spec.name)
         fresh = host is None
@@ -140,17 +164,33 @@ class Up:
         if message.cause is not None:
             text = re.sub(rf"^{re.escape(message.cause.source.name)}( line \d+)?: ", "", text)
             place = self._place(spec, message.cause)
-        hint = f"; {message.hint.text}" if message.hint is not None else ""
-        self._problem(f"{place}{text}{hint}")
+        hint = message.hint.text if message.hint is not None else mend(text, ())
+        self._problem(f"{place}{text}" + (f"; {hint}" if hint else ""))
 
-    async def _boot(self, host: LabHost) -> None:
+    async def _boot_fresh(self, hosts: Sequence[Prepared]) -> None:
+        """Boot hosts; those that have not booted when this is interrupted are taken away."""
+        waiting = [prepared.host for prepared in hosts]
+        try:
+            for prepared in hosts:
+                await self._boot(prepared)
+                self._lab.note(waiting.pop(0), ())
+        finally:
+            for host in waiting:
+                self._lab.drop_host(host)
+
+    async def _boot(self, prepared: Prepared) -> None:
         """Run /etc/rc, but for its jails, which have a part of their own."""
+        host = prepared.host
         self._progress.step(f"{host.name}: /etc/rc")
         heard: list[str] = []
         with self._console(host, lambda fd, text: heard.append(text) if fd == 2 else None) as streams:
             await rc(AgentSession(host, self._request.caller("rc", "autoboot"), streams), without=("jail",))
         for line in "".join(heard).splitlines():
-            self._progress.line(f"{host.name}: {line}")
+            found = re.fullmatch(r"/etc/rc: WARNING: (/etc/\S+):(\d+:\d+: .*)", line)
+            if found is not None:
+                self._progress.line(f"vjail: {self._path(prepared.spec, found[1])}:{found[2]}")
+            else:
+                self._progress.line(f"{host.name}: {line}")
 
     @contextlib.contextmanager
     def _console(self, host: LabHost, heard: Callable[[int, str], None]) -> Iterator[Streams]:
@@ -188,6 +228,7 @@ class Up:
         """Start a host's jails as rc.d/jail does."""
         host = prepared.host
         view = host.kernel.view()
+        await self._take_back(prepared, self._lab.half_started(host))
         chosen = self._chosen(prepared)
         running = {jail.name for jail in view.jails()}
         missing = [name for name in chosen if name not in running]
@@ -197,42 +238,53 @@ class Up:
         everything = not running and not self._wanted.jails
         names = () if everything else missing
         said: list[str] = []
-        watcher = Watcher(self._progress, len(missing))
+        watcher = Watcher(self._progress, len(missing), note=lambda jails: self._lab.note_starting(host, jails))
         with self._console(host, lambda fd, text: said.append(text)) as streams:
             session = AgentSession(host, self._request.caller("up"), streams, watcher)
             try:
                 await session.call(("/etc/rc.d/jail", "onestart", *names), environ=ENVIRONMENT)
             except BaseException:
-                await self._take_back(session, watcher)
+                await self._take_back(prepared, list(watcher.under_way))
                 raise
         self._report(prepared, watcher, "".join(said), missing)
 
-    async def _take_back(self, session: AgentSession, watcher: Watcher) -> None:
-        """Remove the jails that had begun to start when this was interrupted."""
-        for name in watcher.under_way:
-            with contextlib.suppress(Exception):
-                await session.call(("/usr/sbin/jail", "-q", "-r", name), environ=ENVIRONMENT)
+    async def _take_back(self, prepared: Prepared, jails: Sequence[str]) -> None:
+        """Remove jails that had begun to start when that was interrupted, with what was mounted for them."""
+        host = prepared.host
+        paths = {checked.jail.block: checked.jail.text("path") for checked in prepared.found.jails}
+        with self._console(host, lambda _, __: None) as streams:
+            session = AgentSession(host, self._request.caller("up"), streams)
+            for name in jails:
+                with contextlib.suppress(Exception):
+                    await session.call(("/usr/sbin/jail", "-q", "-r", name), environ=ENVIRONMENT)
+                # A jail whose stop commands fail stays, also where nobody is left to run them.
+                _remove(host.kernel.view(), name, paths.get(name))
+                self._progress.line(f"{name}: had begun to start; taken back")
+        self._lab.note_starting(host, ())
 
     def _report(self, prepared: Prepared, watcher: Watcher, said: str, missing: Sequence[str]) -> None:
         """Say what failed, and what has no effect here."""
         host, spec = prepared.host, prepared.spec
         view = host.kernel.view()
         interfaces = [interface.name for interface in view.interfaces()]
-        for event in watcher.failures:
+        failures = watcher.failures
+        for event in failures:
             text = explained(event, said)
             hint = mend(text, interfaces)
             self._problem(self._place(spec, *event.origins) + text + (f"; {hint}" if hint else ""))
         running = {jail.name for jail in view.jails()}
-        quiet = [name for name in missing if name not in running and all(e.jail != name for e in watcher.failures)]
+        quiet = [name for name in missing if name not in running and all(e.jail != name for e in failures)]
         for name in quiet:
             if name in watcher.done:
                 self._progress.line(
                     f"{name}: started, and gone again: without `persist` a jail ends with its last process"
                 )
-            elif watcher.failures or name in watcher.forgotten:
+            elif why := reason(name, [each.jail for each in prepared.found.jails], [e.jail or "" for e in failures]):
+                self._problem(f"{self._place(spec, why.origin)}{name}: not started: {why.text}")
+            elif failures or name in watcher.forgotten:
                 self._problem(f"{name}: not started, because of another jail")
             else:
-                self._problem(f"{name}: not started: {' '.join(said.split()) or 'no reason was given'}")
+                self._problem(f"{name}: not started: {plain(said) or 'no reason was given'}")
         noted: dict[str, list[str]] = {}
         for jail in view.jails():
             if jail.name in watcher.done:
@@ -249,17 +301,18 @@ class Up:
 
     def _place(self, spec: LabHostSpec, *origins: Span) -> str:
         """Where something stands, in the file of the lab's folder that it came from."""
+        return placed(origins, lambda name: self._path(spec, name))
 
-        def path_of(name: str) -> str:
-            file = spec.files.get(name.removeprefix("/etc/"))
-            if file is not None:
-                absolute = self._wanted.shown.startswith("/")
-                return str(file.origin) if absolute else os.path.relpath(file.origin, self._request.cwd)
-            if spec.tree is not None and (spec.tree / name.lstrip("/")).exists():
-                return str(spec.tree / name.lstrip("/"))
+    def _path(self, spec: LabHostSpec, name: str) -> str:
+        """Where a file of a host came from, as the user writes it; HOST:PATH where it is the host's own."""
+        file = spec.files.get(name.removeprefix("/etc/"))
+        if file is not None:
+            origin = file.origin
+        elif spec.tree is not None and (spec.tree / name.lstrip("/")).exists():
+            origin = spec.tree / name.lstrip("/")
+        else:
             return f"{spec.name}:{name}"
-
-        return placed(origins, path_of)
+        return str(origin) if self._wanted.shown.startswith("/") else os.path.relpath(origin, self._request.cwd)
 
 
 def _refresh(host: LabHost, spec: LabHostSpec) -> None:
@@ -270,6 +323,16 @@ def _refresh(host: LabHost, spec: LabHostSpec) -> None:
         with contextlib.suppress(KernelError):
             if files.kind(path) is None or files.read(path) != file.content:
                 files.write(path, file.content)
+
+
+def _remove(view: View, name: str, path: str | None) -> None:
+    """Remove a jail without its configuration, and what is mounted below its path."""
+    with contextlib.suppress(KernelError):
+        view.apply(RemoveJail(view.jail(name).jid))
+    for mounted in reversed(view.mounts()):
+        if path is not None and f"{mounted.target}/".startswith(f"{path.rstrip('/')}/"):
+            with contextlib.suppress(KernelError):
+                view.apply(Unmount(mounted.target, force=True))
 
 
 def _names(found: Configured) -> list[str]:

@@ -6,7 +6,8 @@ import pytest
 from network_bench import Bench, addresses
 
 from vjail.kernel.core.network import Returned
-from vjail.kernel.errno import Errno
+from vjail.kernel.core.part import Caller
+from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Iff, Nd6
 from vjail.kernel.operations import (
     BindVlan,
@@ -218,3 +219,13 @@ def test_a_flag_a_user_set_stays(bench: Bench) -> None:
     bench.apply(SetFlags("epair1b", set=Iff.PPROMISC | Iff.LINK0))
     bench.lend("epair1b", 1)
     assert Iff.PPROMISC | Iff.PROMISC | Iff.LINK0 in bench.seen("epair1b", 1).flags
+
+
+def test_only_who_owns_the_network_changes_it(bench: Bench) -> None:
+    """A jail on its parent's stack looks; jail 7 is one on the host's, jail 8 one on jail 1's."""
+    handlers = bench.network.handlers()
+    for caller in (Caller(7, 0), Caller(8, 1)):
+        for operation in (SetFlags("lo0", set=Iff.UP), CreateInterface("epair"), LendInterface("lo0", 1)):
+            with pytest.raises(KernelError, match="Operation not permitted"):
+                handlers[type(operation)](caller, operation)
+    assert [each.name for each in bench.network.interfaces(Caller(8, 1))] == ["lo0"]

@@ -113,8 +113,8 @@ class Network:
         self._observer = Observer(stack, link, addresses, bridges, vlans)
 
     def handlers(self) -> Mapping[type[Operation[Any]], Handler]:
-        """All operations on interfaces, routes and neighbours."""
-        return {
+        """All operations on interfaces, routes and neighbours. EPERM in a jail that has no vnet of its own."""
+        handlers: dict[type[Operation[Any]], Handler] = {
             SetFlags: self._set_flags,
             SetMtu: self._set_mtu,
             SetMetric: self._set_metric,
@@ -134,6 +134,7 @@ class Network:
             **self._moves.handlers(),
             **self._routing.handlers(),
         }
+        return {operation: _by_owner(handler) for operation, handler in handlers.items()}
 
     # --- vnets and NICs ---
 
@@ -299,3 +300,17 @@ class Network:
     def neighbours(self, caller: Caller) -> Sequence[Neighbour]:
         """The ARP and ND tables, own addresses included, in the kernel's order."""
         return self._routing.neighbours(self._stack.vnet(caller))
+
+
+def _by_owner(handler: Handler) -> Handler:
+    """The handler for who owns the network: the host, and the jail whose vnet it is (its number is that jail's).
+
+    A jail on its parent's stack has none of the privileges of prison_priv_check's VIMAGE part (sys/kern/kern_jail.c).
+    """
+
+    def handle(caller: Caller, operation: Any) -> object:
+        if caller.jid != caller.vnet:
+            raise KernelError(Errno.EPERM)
+        return handler(caller, operation)
+
+    return handle

@@ -11,7 +11,7 @@ from vjail.kernel.operations import Operation
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the jail of the process (0: the host) and the vnet that jail's network is (0: the host's)."""
+    """Who asks: the jail of the process (0: the host) and the vnet it uses, by the number of the jail that owns it."""
 
     jid: int
     vnet: int

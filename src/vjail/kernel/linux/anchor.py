@@ -48,7 +48,11 @@ _NAMESPACES = (
     ("uts", CLONE_NEWUTS),
     ("mnt", CLONE_NEWNS),
 )
+_KERNELS = {"user": "user", "pid": "process", "net": "network", "ipc": "IPC", "uts": "UTS", "mnt": "mount"}
+"""What the namespaces are called where the kernel has them or not."""
 _CAP_SYS_ADMIN = 21
+_MAP, _ROOT = "map", "root"
+"""What the child says when it wants its ids mapped, or needs none."""
 
 
 class Unable(Exception):
@@ -108,6 +112,8 @@ def find(folder: Path) -> Anchor | None:
 def start(folder: Path) -> Anchor:
     """Start an anchor for the lab of this run-time folder, and write down which it is. Raises Unable."""
     agent = agent_binary()
+    if lacking := _lacking():
+        raise Unable(lacking)
     (folder / TREE).mkdir(exist_ok=True)
     told, tell = os.pipe()
     waits, go = os.pipe()
@@ -120,10 +126,12 @@ def start(folder: Path) -> Anchor:
     os.close(waits)
     report = os.fdopen(told, "r")
     try:
-        if report.readline().strip() == "map":
+        answer = report.readline().strip()
+        if answer == _MAP:
             _map_ids(child)
             os.write(go, b"m")
-        answer = report.readline().strip()
+        if answer in (_MAP, _ROOT):
+            answer = report.readline().strip()
         problem = report.readline().strip() if not answer.startswith("pid ") else ""
         os.waitpid(child, 0)
         if not answer.startswith("pid "):
@@ -180,11 +188,11 @@ def _become_anchor(folder: Path, agent: Path, tell: int, waits: int) -> None:
         if not privileged():
             step = "user namespace"
             unshare(CLONE_NEWUSER)
-            os.write(tell, b"map\n")
+            os.write(tell, f"{_MAP}\n".encode())
             if os.read(waits, 1) != b"m":
                 os._exit(1)
         else:
-            os.write(tell, b"root\n")
+            os.write(tell, f"{_ROOT}\n".encode())
         step = "namespaces"
         # A mount namespace can be pinned only in one whose number is smaller, and since Linux 6.18 these grow on each
         # CPU by themselves: the anchor, whose programs make all of them, stays on one.
@@ -278,13 +286,41 @@ def _subordinate(path: str) -> tuple[int, int] | None:
     return None
 
 
+def _lacking() -> str:
+    """Which namespaces this machine cannot make, because its kernel has none or none may be made; or nothing."""
+    for name, called in _KERNELS.items():
+        if not Path(f"/proc/self/ns/{name}").exists():
+            jails = "; they are what VIMAGE's vnets are made of" if name == "net" else ""
+            return f"this machine's kernel has no {called} namespaces{jails}"
+        limit = f"max_{name}_namespaces"
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/sys/user/{limit}").read_text().strip() == "0":
+                return f"this machine allows no {called} namespaces; allow some: sysctl user.{limit}=1000"
+    return ""
+
+
+_SWITCHES = (
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0", "AppArmor restricts user namespaces (as Ubuntu has it)"),
+    ("kernel.unprivileged_userns_clone", "0", "1", "user namespaces are root's only (as some Debians have it)"),
+)
+"""Settings by which a machine keeps users from namespaces: name, the value that does, the other, what it means."""
+
+
+def _restriction() -> str:
+    """How this machine keeps users from making namespaces, and the mend; empty where no setting says so."""
+    for name, keeping, other, meaning in _SWITCHES:
+        with contextlib.suppress(OSError):
+            if Path("/proc/sys", *name.split(".")).read_text().strip() == keeping:
+                return f"{meaning}; run vjail as root, or allow it: sysctl {name}={other}"
+    return ""
+
+
 def _explain(step: str, problem: str) -> str:
+    restriction = "" if privileged() else _restriction()
+    if restriction and step in ("user namespace", "namespaces"):
+        return f"this user may not make a {step.removesuffix('s')} ({problem}): {restriction}"
     if step == "user namespace":
-        return (
-            f"this user may not make a user namespace ({problem}); run vjail as root, or allow it: "
-            "sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0, "
-            "on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0"
-        )
+        return f"this user may not make a user namespace ({problem}); run vjail as root, or as a user who may"
     if step == "root directory":
         return (
             "here / is no file system of its own but a directory of one (a chroot), where no lab can be made; run "

@@ -108,11 +108,13 @@ def _capabilities(allowed: Allowed) -> int:
 # --- the filter -------------------------------------------------------------------------------------------------------
 
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_SET, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+_LOAD, _AND, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_SET, _RETURN = 0x20, 0x54, 0x15, 0x25, 0x45, 0x06
 _NUMBER, _ARCH, _ARGUMENT = 0, 4, 16
 
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET."""
+_NEW_TIME = 0x80
+"""CLONE_NEWTIME, for unshare(2); in clone(2) the bit is part of a signal's number."""
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -129,19 +131,19 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "semget": (64, 190), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192),
     "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "shmdt": (67, 197),
     "swapon": (167, 224), "swapoff": (168, 225), "reboot": (169, 142), "acct": (163, 89), "settimeofday": (164, 170),
-    "clock_settime": (227, 112), "adjtimex": (159, 171), "clock_adjtime": (305, 266), "init_module": (175, 105),
+    "clock_settime": (227, 112), "init_module": (175, 105),
     "delete_module": (176, 106), "finit_module": (313, 273), "kexec_load": (246, 104), "kexec_file_load": (320, 294),
     "bpf": (321, 280), "perf_event_open": (298, 241), "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "quotactl": (179, 60),
     "quotactl_fd": (443, 443), "userfaultfd": (323, 282), "fanotify_init": (300, 262), "lookup_dcookie": (212, 18),
     "iopl": (172, None), "ioperm": (173, None), "nfsservctl": (180, 42), "vhangup": (153, 58),
-    "io_uring_setup": (425, 425),
+    "io_uring_setup": (425, 425), "mknod": (133, None), "mknodat": (259, 33),
 }  # fmt: skip
 
 _NEVER = (
     "mount", "umount2", "pivot_root", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick",
     "mount_setattr", "open_tree_attr", "setns", "swapon", "swapoff", "reboot", "acct", "settimeofday", "clock_settime",
-    "adjtimex", "clock_adjtime", "init_module", "delete_module", "finit_module", "kexec_load", "kexec_file_load", "bpf",
+    "init_module", "delete_module", "finit_module", "kexec_load", "kexec_file_load", "bpf",
     "perf_event_open", "open_by_handle_at", "name_to_handle_at", "add_key", "request_key", "keyctl", "quotactl",
     "quotactl_fd", "userfaultfd", "fanotify_init", "lookup_dcookie", "iopl", "ioperm", "nfsservctl", "vhangup",
 )  # fmt: skip
@@ -150,7 +152,11 @@ _MESSAGES = ("msgget", "msgsnd", "msgrcv", "msgctl")
 _SEMAPHORES = ("semget", "semop", "semctl", "semtimedop")
 _SHARED_MEMORY = ("shmget", "shmat", "shmctl", "shmdt")
 
-_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _AF_PACKET = 1, 2, 10, 16, 17
+_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _AF_PACKET, _AF_XDP = 1, 2, 10, 16, 17, 44
+_SOCK_DGRAM, _SOCK_PACKET, _TYPE_OF_SOCKET = 2, 10, 0xF
+"""SOCK_PACKET: a packet socket by its old name, socket(AF_INET, SOCK_PACKET, …)."""
+_ICMP, _ICMPV6 = 1, 58
+_NODE, _CHARACTERS, _BLOCKS = 0o170000, 0o020000, 0o060000
 
 
 def _filter(allowed: Allowed) -> bytes:
@@ -182,9 +188,22 @@ def _filter(allowed: Allowed) -> bytes:
     with program.argument("ioctl", 1):
         program.if_equal(_TIOCSTI, errno.EPERM)
         program.if_equal(_TIOCLINUX, errno.EPERM)
-    for call in ("clone", "unshare"):
+    for call, new in (("clone", _NEW_NAMESPACES), ("unshare", _NEW_NAMESPACES | _NEW_TIME)):
         with program.argument(call, 0):
-            program.if_any_bit(_NEW_NAMESPACES, errno.EPERM)
+            program.if_any_bit(new, errno.EPERM)
+    for call, mode in (("mknod", 1), ("mknodat", 2)):
+        # Linux lets anybody make device 0:0.
+        if _number(call) is not None:
+            with program.argument(call, mode):
+                program.mask(_NODE)
+                program.if_equal(_CHARACTERS, errno.EPERM)
+                program.if_equal(_BLOCKS, errno.EPERM)
+    _sockets(program, allowed)
+    program.allow()
+    return program.bytes()
+
+
+def _sockets(program: _Assembler, allowed: Allowed) -> None:
     families = {_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK}
     if allowed.vnet:
         families.add(_AF_PACKET)  # what bpf(4) is there
@@ -194,8 +213,20 @@ def _filter(allowed: Allowed) -> bytes:
                 program.unless_one_of(families, errno.EPROTONOSUPPORT)
             elif not allowed.vnet:
                 program.if_equal(_AF_PACKET, errno.EPERM)
-    program.allow()
-    return program.bytes()
+                program.if_equal(_AF_XDP, errno.EPERM)
+    if not allowed.vnet:
+        with program.argument("socket", 1):
+            program.mask(_TYPE_OF_SOCKET)
+            program.if_equal(_SOCK_PACKET, errno.EPERM)
+    if not (allowed.vnet or allowed.raw_sockets):
+        # Linux lets anybody ping through datagram sockets; FreeBSD has none of that protocol.
+        for family, protocol in ((_AF_INET, _ICMP), (_AF_INET6, _ICMPV6)):
+            with program.argument("socket", 0), program.where(family):
+                program.load(_ARGUMENT + 8 * 1)
+                program.mask(_TYPE_OF_SOCKET)
+                with program.where(_SOCK_DGRAM):
+                    program.load(_ARGUMENT + 8 * 2)
+                    program.if_equal(protocol, errno.EPROTONOSUPPORT)
 
 
 def _number(call: str) -> int | None:
@@ -237,6 +268,17 @@ class _Assembler:
         for place, value in enumerate(sorted(values)):
             self._code.append((_JUMP_EQUAL, len(values) - place, 0, value))
         self._refuse(code)
+
+    def mask(self, bits: int) -> None:
+        self._code.append((_AND, 0, 0, bits))
+
+    @contextmanager
+    def where(self, value: int) -> Iterator[None]:
+        """The rules given meanwhile hold where the accumulator has that value."""
+        at = len(self._code)
+        self._code.append((0, 0, 0, 0))
+        yield
+        self._code[at] = (_JUMP_EQUAL, 0, len(self._code) - at - 1, value)
 
     @contextmanager
     def argument(self, call: str, index: int) -> Iterator[None]:

@@ -7,6 +7,7 @@ jail's root on FreeBSD, and the real machine's are never within reach. Terminals
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from vjail.kernel.linux.syscalls import OPEN_TREE_CLONE, call, move_mount, new_f
 _BEHIND = {"null": ("null", 1, 3), "zero": ("zero", 1, 5), "full": ("full", 1, 7), "random": ("urandom", 1, 9)}
 """FreeBSD's name of a device; Linux's, with its number. FreeBSD's random never blocks, as urandom."""
 _PTS, _PTMX = "pts", "ptmx"
+_DETACH, _NOFOLLOW = 2, 8
+"""umount2(2)'s."""
 _DEVPTS = {"newinstance": None, "ptmxmode": "0666", "mode": "620"}
 
 NODES: tuple[DeviceNode, ...] = tuple(
@@ -82,11 +85,11 @@ def _names(folder: int) -> set[str]:
 
 
 def _remove(folder: int, name: str) -> None:
-    if name == _PTS:
-        here = os.open(name, os.O_PATH | os.O_DIRECTORY, dir_fd=folder)
-        os.fchdir(here)
-        call("umount2", b".", 2)
-        os.close(here)
+    if name == _PTS or name in _BEHIND:
+        os.fchdir(folder)
+        # A device that was made, and not bound, is no mount.
+        with contextlib.suppress(OSError):
+            call("umount2", os.fsencode(name), _DETACH | _NOFOLLOW)
         os.chdir("/")
     if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
         os.rmdir(name, dir_fd=folder)

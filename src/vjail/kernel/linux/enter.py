@@ -43,7 +43,6 @@ class Execution:
 class JailPlace:
     """A jail to go into, its PID 1 running, with the rights its processes have."""
 
-    host: HostSpace
     space: JailSpace
     init: Init
     rights: Rights
@@ -67,7 +66,7 @@ def in_host(execution: Execution, host: HostSpace, *, outside: int | None) -> Pr
 def in_jail(execution: Execution, place: JailPlace, *, outside: int | None) -> Program:
     """Run it in a jail, with no more rights than the jail has. Needs FORKS."""
     program = Program()
-    join_jail(program, place.host, place.space, place.init, outside=outside)
+    join_jail(program, place.space, place.init, outside=outside)
     _execute_in_child(program, execution, place.rights)
     return program
 

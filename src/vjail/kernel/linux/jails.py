@@ -73,7 +73,8 @@ class LinuxJails:
         self._jails: dict[int, JailSpace] = {}
         self._rights: dict[int, Rights] = {}
         self._by_mounts: dict[int, int] = {}
-        self._procfs: set[str] = set()
+        self._procfs = {_proc_of("/")}
+        """Where a procfs is on the host: its own /proc always, as Linux's programs need it."""
         self._at_root: dict[str, set[int]] = {}
         """The jails by where their procfs would be."""
 
@@ -89,12 +90,12 @@ class LinuxJails:
             space = spaces.make_jail(
                 self._lab,
                 self._folder / str(prison.jid),
-                host=self._host,
                 template=self._template,
                 tree=tree,
                 vnet=prison.own_vnet,
                 own_hostname="set_hostname" in prison.allow,
                 share_ipc=any(how is Jailsys.INHERIT for how in prison.sysv.values()),
+                shared=self._shared(prison),
             )
         finally:
             os.close(tree)
@@ -105,6 +106,17 @@ class LinuxJails:
             self._vnets.add(prison.vnet, space.namespaces["net"], fresh=True)
         self.changed(prison)
         return root
+
+    def _shared(self, prison: Prison) -> dict[str, int]:
+        """What a jail is in of those above it, by kind, where it has no namespace of its own."""
+        above = self._jails.get(prison.parent)
+        ipc = self._host.namespaces["ipc"]
+        if above is not None:
+            ipc = above.namespaces["ipc"] if "ipc" in above.namespaces else above.shared["ipc"]
+        if prison.own_vnet or prison.vnet == 0:
+            return {"net": self._host.namespaces["net"], "ipc": ipc}
+        owner = self._jails[prison.vnet].namespaces
+        return {"net": owner["net"], "ipc": ipc, "user": owner["user"]}
 
     def changed(self, prison: Prison) -> None:
         """Put the parameters of `prison`, which exists, into effect; of the host's (0), its name."""
@@ -177,7 +189,7 @@ class LinuxJails:
         if space.init is None:
             space.init = spaces.make_init(self._lab, self._host, space)
             self._watch.add(space.init.pidfd, lambda: self.lost_init(jid))
-        return JailPlace(self._host, space, space.init, self._rights[jid])
+        return JailPlace(space, space.init, self._rights[jid])
 
     def entered(self, jid: int, pidfd: int) -> None:
         """A process was put into the jail; its descriptor is kept until its end."""
@@ -232,6 +244,7 @@ class LinuxJails:
     def procfs_changed(self, path: str, mounted: bool) -> None:
         """A procfs was mounted on the host's `path`, or taken away; a jail with its /proc there shows its own."""
         (self._procfs.add if mounted else self._procfs.discard)(path)
+        self._procfs.add(_proc_of("/"))
         for jid in self._at_root.get(path, ()):
             space = self._jails[jid]
             space.procfs = mounted
@@ -240,16 +253,32 @@ class LinuxJails:
 
     def adopt(self, prisons: Mapping[int, Prison], procfs: set[str]) -> None:
         """Take over jails that another server made."""
-        self._procfs = procfs
-        for jid, prison in prisons.items():
+        self._procfs |= procfs
+        for folder in self._folder.iterdir():
+            if int(folder.name) not in prisons:
+                # It was being made, or taken away, when that server died.
+                spaces.clear_pins(folder)
+        # What a jail shares with the one above it is known only once that is there.
+        for jid, prison in sorted(prisons.items(), key=lambda item: item[1].name.count(".")):
             name_is_hosts = prison.own_vnet and "set_hostname" not in prison.allow
-            space = spaces.open_jail(self._lab, self._folder / str(jid), host_owns_name=name_is_hosts)
-            space.procfs = _proc_of(prison.path) in procfs
+            space = spaces.open_jail(
+                self._lab, self._folder / str(jid), host_owns_name=name_is_hosts, shared=self._shared(prison)
+            )
+            space.procfs = _proc_of(prison.path) in self._procfs
             self._enter(prison, space, prison.path)
             if prison.own_vnet:
                 self._vnets.add(prison.vnet, space.namespaces["net"], fresh=False)
             self.changed(prison)
         self._find_processes()
+
+    def close(self) -> None:
+        """Let go of all jails, which go on."""
+        for space in self._jails.values():
+            for pidfd in space.others.values():
+                self._watch.remove(pidfd)
+            if space.init is not None:
+                self._watch.remove(space.init.pidfd)
+            space.close()
 
     def _find_processes(self) -> None:
         """Find the PID 1s of jails, and what was put into them, among the lab's processes."""
@@ -266,7 +295,7 @@ class LinuxJails:
                     self._watch.add(pidfd, lambda jid=jid: self.lost_init(jid))  # type: ignore[misc]
                 else:
                     self.entered(jid, pidfd)
-            except (FileNotFoundError, ProcessLookupError):
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
 
     def _enter(self, prison: Prison, space: JailSpace, root: str) -> None:

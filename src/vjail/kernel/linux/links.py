@@ -18,7 +18,7 @@ NAME_ROOM = 15
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
 _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 18, 20, 26, 28, 29
-_IFLA_NEW_IFINDEX = 49
+_IFLA_LINK_NETNSID, _IFLA_TARGET_NETNSID, _IFLA_NEW_IFINDEX = 37, 46, 49
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFLA_INET6_ADDR_GEN_MODE, _AF_INET6, _AF_INET, _AF_BRIDGE = 8, 10, 2, 7
 _IFLA_VLAN_ID, _IFLA_VLAN_FLAGS, _IFLA_VLAN_EGRESS_QOS, _IFLA_VLAN_PROTOCOL, _IFLA_VLAN_QOS_MAPPING = 1, 2, 3, 5, 1
@@ -176,6 +176,15 @@ def get_link_at(index: int) -> tuple[int, bytes]:
     return nl.RTM_GETLINK, _info(index) + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
 
 
+def get_other_end(message: Message) -> tuple[int, bytes] | None:
+    """What to ask for the other end of a veth that a message is about, None where that is in the same namespace."""
+    found = nl.attributes(message.body, _IFINFO.size)
+    if _IFLA_LINK_NETNSID not in found or _IFLA_LINK not in found:
+        return None
+    index = struct.unpack("=I", found[_IFLA_LINK])[0]
+    return nl.RTM_GETLINK, _info(index) + nl.attribute(_IFLA_TARGET_NETNSID, found[_IFLA_LINK_NETNSID])
+
+
 def read_link(message: Message) -> Link:
     """A link from a message."""
     _, _, index, flags, _ = _IFINFO.unpack_from(message.body)
@@ -303,7 +312,8 @@ def port_settings(*, learning: bool, discover: bool, private: bool, priority: in
 
 _NDMSG = struct.Struct("=BxxxiHBB")
 _NDA_DST, _NDA_LLADDR, _NDA_CACHEINFO, _NDA_MASTER = 1, 2, 3, 9
-NUD_REACHABLE, NUD_STALE, NUD_NOARP, NUD_PERMANENT = 0x02, 0x04, 0x40, 0x80
+NUD_INCOMPLETE, NUD_REACHABLE, NUD_STALE = 0x01, 0x02, 0x04
+NUD_FAILED, NUD_NOARP, NUD_PERMANENT = 0x20, 0x40, 0x80
 _NTF_SELF, _NTF_MASTER = 0x02, 0x04
 
 

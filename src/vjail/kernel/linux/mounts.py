@@ -7,12 +7,15 @@ them, and what other jails have never does.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vjail.kernel.core.devnodes import DeviceNode
 from vjail.kernel.core.mount_driver import MountKind, MountRequest
@@ -180,14 +183,26 @@ class LinuxMounts:
             if made.folder >= 0:
                 os.close(made.folder)
                 made.folder = -1
+            inside = [(name, open_tree(AT_FDCWD, f"{made.target}/{name}", OPEN_TREE_CLONE)) for name in made.inside]
             for name in reversed(made.inside):
                 umount(f"{made.target}/{name}", MNT_DETACH)
+            # What jails had their roots on, and have no more, is a mount here and none on FreeBSD.
+            for path in sorted(path for path in self._subtrees if path.startswith(f"{made.target}/")):
+                self._subtrees.discard(path)
+                with contextlib.suppress(OSError):
+                    umount(path, MNT_DETACH)
             try:
                 umount(made.target, MNT_DETACH if force else 0)
+                self._subtrees.discard(made.target)
             except OSError:
+                for name, fd in inside:
+                    move_mount(fd, f"{made.target}/{name}")
                 if made.kind is MountKind.DEVFS:
                     made.folder = os.open(made.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 raise
+            finally:
+                for _, fd in inside:
+                    os.close(fd)
         del self._made[ident]
 
     def populate(self, ident: int, nodes: Sequence[DeviceNode]) -> None:
@@ -239,20 +254,37 @@ class LinuxMounts:
             made.folder = os.open(made.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._subtrees.add(path)
 
-    def adopt(self, mounts: Iterable[tuple[int, MountKind, str]], roots: Iterable[str]) -> None:
+    def adopt(self, mounts: Sequence[tuple[int, MountKind, str]], roots: Iterable[str]) -> None:
         """Take over what another server mounted, ident, kind and target of each; and the roots of its jails."""
+        # Of several on one target the last is the one in sight.
+        newest = {target: ident for ident, _, target in mounts}
+        there = list(mount_points(self._host.init))
         self._subtrees.update(roots)
+        self._subtrees.update(
+            path for path, shared in there if shared and path not in newest | dict.fromkeys(self.hidden)
+        )
         with self._on_host():
             for ident, kind, target in mounts:
                 made = self._made[ident] = Made(kind, target)
                 if kind is MountKind.DEVFS:
                     made.folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                    made.inside = [name for name in os.listdir(made.folder) if os.path.ismount(f"{target}/{name}")]
+        for path, _ in there:
+            holder = max((t for t in newest if path.startswith(t + "/")), key=len, default=None)
+            if holder is not None and path not in newest and path not in self._subtrees:
+                self._made[newest[holder]].inside.append(path.removeprefix(holder + "/"))
 
     @contextmanager
     def _on_host(self) -> Iterator[None]:
         with self._lab.mounts(self._host.namespaces["mnt"]):
             yield
+
+
+def mount_points(pid: int) -> Iterator[tuple[str, bool]]:
+    """Where a process has something mounted, each with whether it is shared. Source: proc_pid_mountinfo(5)."""
+    for line in Path(f"/proc/{pid}/mountinfo").read_text(errors="surrogateescape").splitlines():
+        fields = line.split(" ")
+        path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4])
+        yield path, any(field.startswith("shared:") for field in fields[6 : fields.index("-")])
 
 
 def _unmount_hidden(fd: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,10 +36,13 @@ from vjail.kernel.observed import (
 )
 from vjail.kernel.operations import RouteSpec
 
+_log = logging.getLogger(__name__)
 _IPV6 = "/proc/sys/net/ipv6"
 _ARP_EXPIRES = 1200
 """Seconds an ARP entry lasts (net.link.ether.inet.max_age)."""
 _TICKS = 100
+_MADE = ("veth", "bridge", "vlan")
+"""The kinds of devices that are made here."""
 
 
 @dataclass(slots=True)
@@ -143,6 +147,7 @@ class LinuxNetwork:
             with contextlib.suppress(NetlinkError):
                 port.index = self._look_up(each.vnet, each.name)
             self._enter(port, each.vnet)
+        self._put_right()
         for port in self._ports.values():
             fib = self._tables[port.vnet].fib
             port.up = port.ifnet.up
@@ -157,6 +162,30 @@ class LinuxNetwork:
         for vnet, table in self._tables.items():
             device = {port.index: ident for ident, port in self._in_vnet[vnet].items() if port.index}
             adopted(table.fib, self._vnets[vnet].socket, device)
+
+    def _put_right(self) -> None:
+        """Undo what another server had done to devices, but not written down, when it died."""
+        known = {(port.vnet, port.index) for port in self._ports.values()}
+        strangers: dict[bytes, tuple[int, links.Link]] = {}
+        for vnet in self._in_vnet:
+            for link in map(links.read_link, self._vnets[vnet].socket.dump(*links.dump_links())):
+                if link.kind in _MADE and (vnet, link.index) not in known:
+                    strangers[link.address] = vnet, link
+        for port in self._ports.values():
+            found = strangers.pop(port.ifnet.lladdr or b"", None) if not port.index else None
+            if found is None:
+                continue
+            vnet, link = found
+            socket, name = self._vnets[vnet].socket, port.ifnet.name
+            with contextlib.suppress(NetlinkError):
+                if vnet == port.vnet:
+                    socket.request(links.set_flags(link.index, 0, links.IFF_UP), links.rename(link.index, name))
+                else:
+                    socket.request(links.move(link.index, self._vnets[port.vnet].namespace, name))
+                port.index = self._look_up(port.vnet, name)
+        for vnet, link in strangers.values():
+            with contextlib.suppress(NetlinkError):
+                self._vnets[vnet].socket.request(_tolerant(links.delete(link.index), errno.ENODEV))
 
     def _make_bridge(self, ifnet: IfNet, vnet: int, name: str) -> None:
         socket = self._vnets[vnet].socket
@@ -234,6 +263,7 @@ class LinuxNetwork:
             if up:
                 # What was lost with the device's going down comes back with it.
                 self._route(port.vnet)
+                self._let_pass(ifnet)
 
     def set_mtu(self, ifnet: IfNet, mtu: int) -> None:
         """Set the MTU, bytes."""
@@ -388,6 +418,8 @@ class LinuxNetwork:
             return
         self._request(member, lambda index: links.set_master(index, self._ports[bridge.ident].index))
         self.configure_member(bridge, member)
+        with _freebsd():
+            self._let_pass(member)
 
     def detach(self, bridge: IfNet, member: IfNet) -> None:
         """The opposite of attach."""
@@ -471,6 +503,7 @@ class LinuxNetwork:
             socket.request(links.new_vlan(vlan.name, above, state.tag, state.proto, state.pcp))
         except NetlinkError as error:
             if error.errno == errno.EOPNOTSUPP:
+                _log.warning("%s: this machine's kernel has no 8021q; nothing is sent", vlan.name)
                 return
             raise KernelError(Errno.of_host(error.errno)) from error
         with _freebsd():
@@ -548,6 +581,22 @@ class LinuxNetwork:
         """Delete an entry."""
         self._request(ifnet, lambda index: links.delete_neighbour(index, address))
 
+    def forget_unanswered(self, vnet: int) -> None:
+        """Let neighbours that have not answered yet be asked for anew.
+
+        FreeBSD asks with each packet; Linux drops what waits for an answer when it gives up asking.
+        """
+        socket = self._vnets[vnet].socket
+        with _freebsd():
+            entries = map(links.read_entry, socket.dump(*links.dump_neighbours()))
+            socket.request(
+                *(
+                    _tolerant(links.delete_neighbour(entry.index, entry.address), errno.ENOENT)
+                    for entry in entries
+                    if entry.address is not None and entry.state & (links.NUD_INCOMPLETE | links.NUD_FAILED)
+                )
+            )
+
     def get_forwarding(self, vnet: int, family: int) -> bool:
         """Whether the vnet forwards packets of family 4 or 6."""
         with _freebsd():
@@ -559,6 +608,21 @@ class LinuxNetwork:
             self._vnets.write(vnet, {_FORWARDING[family]: str(int(on))})
 
     # --- helpers -----------------------------------------------------------------------------------------------------
+
+    def _let_pass(self, ifnet: IfNet) -> None:
+        """Let frames pass an interface, its other end and their bridges as soon as it is up, as on FreeBSD.
+
+        Linux lets a device know of its carrier in a while, within a second; asked for the device, at once (since 6.8).
+        """
+        ends = [self._ports[ident] for ident in (ifnet.ident, ifnet.peer) if ident in self._ports]
+        bridges = [self._ports[end.ifnet.member.bridge] for end in ends if end.ifnet.member is not None]
+        for port in (*ends, *bridges):
+            if port.index:
+                with contextlib.suppress(NetlinkError):
+                    socket = self._vnets[port.vnet].socket
+                    message = socket.get(*links.get_link_at(port.index))
+                    if port.ifnet.kind is Kind.NIC and (other := links.get_other_end(message)) is not None:
+                        socket.get(*other)
 
     def _socket(self, ifnet: IfNet) -> Socket:
         port = self._ports.get(ifnet.ident)

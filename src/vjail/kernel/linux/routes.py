@@ -29,6 +29,8 @@ _MAIN, _OURS, _KERNEL_MADE = 254, 4, (1, 2)
 _UNICAST, _BLACKHOLE, _UNREACHABLE = 1, 6, 7
 _UNIVERSE, _LINK = 0, 253
 _METRIC6 = 1024
+_USELESS = (errno.EINVAL, errno.ENETUNREACH, errno.EHOSTUNREACH)
+"""What Linux says of a gateway that is one of its own addresses or that no interface leads to; FreeBSD takes both."""
 _LOOPBACK: dict[int, IPv4Address | IPv6Address] = {4: IPv4Address("127.0.0.1"), 6: IPv6Address("::1")}
 
 Net = IPv4Network | IPv6Network
@@ -60,11 +62,13 @@ def read(socket: Socket) -> list[KernelRoute]:
                 continue
             raise
         for message in messages:
-            found.extend(_read(message.body))
+            found.extend(read_message(message))
     return found
 
 
-def _read(body: bytes) -> Iterator[KernelRoute]:
+def read_message(message: nl.Message) -> Iterator[KernelRoute]:
+    """The routes in a message, one for each way to the destination; none where it is not the main table's."""
+    body = message.body
     family, length, _, _, table, protocol, _, kind, flags = _RTMSG.unpack_from(body)
     found = nl.attributes(body, _RTMSG.size)
     if _RTA_TABLE in found:
@@ -100,8 +104,8 @@ def _ip(data: bytes | None) -> IP | None:
 
 
 def add(route: KernelRoute) -> Request:
-    """Add a route beside those there are."""
-    return Request(nl.RTM_NEWROUTE, _body(route), nl.NLM_F_CREATE | nl.NLM_F_APPEND, (errno.EEXIST,))
+    """Add a route beside those there are; one that Linux has no use for (_USELESS) is left out."""
+    return Request(nl.RTM_NEWROUTE, _body(route), nl.NLM_F_CREATE | nl.NLM_F_APPEND, (errno.EEXIST, *_USELESS))
 
 
 def delete(route: KernelRoute) -> Request:

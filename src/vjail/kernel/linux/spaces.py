@@ -7,8 +7,11 @@ namespace lives from its first process to its last. Programs run here are descri
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+import select
+import signal
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +19,7 @@ from pathlib import Path
 from vjail.kernel.linux.hands import Hands
 from vjail.kernel.linux.program import Fd, Program, Register
 from vjail.kernel.linux.syscalls import (
+    AT_EMPTY_PATH,
     AT_FDCWD,
     CLONE_NEWIPC,
     CLONE_NEWNET,
@@ -38,16 +42,27 @@ from vjail.kernel.linux.syscalls import (
     MS_NOSUID,
     MS_REC,
     MS_REMOUNT,
+    OPEN_TREE_CLOEXEC,
     OPEN_TREE_CLONE,
     PR_SET_DUMPABLE,
     PR_SET_NAME,
     mount,
+    mount_attributes,
     setns,
     umount,
 )
 
+_PATIENCE = 5.0
+"""Seconds the kernel has to end the processes of a host."""
 _QUIET = MS_NOSUID | MS_NODEV | MS_NOEXEC
 _QUIET_ATTRIBUTES = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
+
+_READ_ONLY = mount_attributes(MOUNT_ATTR_RDONLY)
+_OF_THE_MACHINE = (
+    "kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "sched_debug",
+    "slabinfo", "sysrq-trigger", "timer_list", "vmallocinfo",
+)  # fmt: skip
+"""What procfs says of the kernel and of everybody on the machine, which no jail is to know."""
 
 KINDS = {
     "user": CLONE_NEWUSER,
@@ -143,12 +158,18 @@ class Init:
 
 @dataclass(slots=True)
 class JailSpace:
-    """A jail's namespaces: its own by kind (those it shares with its host are not in it), and its root folder."""
+    """A jail's namespaces: its own by kind, those it is in besides, and its root folder."""
 
     namespaces: dict[str, int]
     root: int
     host_owned: frozenset[str]
     """Kinds that belong to the host's user namespace and so are joined before the jail's own."""
+    shared: Mapping[str, int]
+    """Those of the jails above that it is in, by kind. Not its own to close.
+
+    Its network where it has no vnet, and with the network of a jail the user namespace that owns it: whoever is root in
+    the lab's, with however few capabilities, is by being its owner almighty in every namespace made from there.
+    """
     init: Init | None = None
     procfs: bool = False
     """Whether a procfs is mounted at its /proc, for which its own processes must be shown there."""
@@ -177,6 +198,7 @@ def make_host(lab: LabSpace, tree: Path, hostname: str) -> HostSpace:
     _pivot(program, root)
     # Whatever is global in /proc is not the lab's to change; its own network's settings are.
     _mount_procfs(program)
+    _open_network_settings(program)
     program.call("prctl", PR_SET_NAME, "init", 0, 0, 0)
     program.report()
     program.wait()
@@ -192,6 +214,30 @@ def open_host(init: int) -> HostSpace:
     """A host's namespaces, from its PID 1."""
     namespaces = {kind: _open(f"/proc/{init}/ns/{kind}") for kind in KINDS if kind != "user"}
     return HostSpace(namespaces, os.open(f"/proc/{init}/root", os.O_PATH | os.O_CLOEXEC), init)
+
+
+def host_inits() -> Iterator[int]:
+    """The PID 1s of lab hosts, as the lab numbers processes: those whose process namespace is just below the lab's."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                status = Path(f"/proc/{name}/status").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
+            if len(numbers) == 2 and numbers[1] == "1":
+                yield int(name)
+
+
+def end_host(init: int) -> None:
+    """Kill a host's PID 1, and with it every process on the host; returns when none is left."""
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(init)
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            select.select([pidfd], [], [], _PATIENCE)
+        finally:
+            os.close(pidfd)
 
 
 def make_template(lab: LabSpace, pin: Path) -> None:
@@ -212,16 +258,17 @@ def make_jail(
     lab: LabSpace,
     folder: Path,
     *,
-    host: HostSpace,
     template: int,
     tree: int,
     vnet: bool,
     own_hostname: bool,
     share_ipc: bool,
+    shared: Mapping[str, int],
 ) -> JailSpace:
     """Make a jail's namespaces around the detached mount `tree`, pinned in `folder`.
 
-    `own_hostname`: its root may set its host name.
+    `own_hostname`: its root may set its host name. `shared`: descriptors of what it has from its parent where it has
+    no namespace of its own ("net", "ipc", "user").
     """
     own = {"mnt", "uts"} | (set() if share_ipc else {"ipc"})
     program = Program()
@@ -233,7 +280,7 @@ def make_jail(
     early = 0
     for kind, ours in (("uts", own_hostname), ("ipc", True)):
         if kind not in own:
-            program.call("setns", Fd(host.namespaces[kind]), KINDS[kind])
+            program.call("setns", Fd(shared[kind]), KINDS[kind])
         elif vnet and ours:
             late |= KINDS[kind]
         else:
@@ -266,15 +313,16 @@ def make_jail(
                 mount(f"/proc/{pid}/ns/{kind}", str(pin), None, MS_BIND)
 
     lab.hands.run(program, at_report=at_report)
-    return open_jail(lab, folder, host_owns_name=vnet and not own_hostname)
+    return open_jail(lab, folder, host_owns_name=vnet and not own_hostname, shared=shared)
 
 
-def open_jail(lab: LabSpace, folder: Path, *, host_owns_name: bool) -> JailSpace:
-    """A jail's namespaces, from where they are pinned."""
+def open_jail(lab: LabSpace, folder: Path, *, host_owns_name: bool, shared: Mapping[str, int]) -> JailSpace:
+    """A jail's namespaces, from where they are pinned; `shared` as for make_jail."""
     namespaces = {pin.name: _open(str(pin)) for pin in folder.iterdir()}
     with lab.mounts(namespaces["mnt"]):
         root = os.open("/", os.O_PATH | os.O_CLOEXEC)
-    return JailSpace(namespaces, root, frozenset({"uts"}) if host_owns_name else frozenset())
+    not_its_own = {kind: fd for kind, fd in shared.items() if kind not in namespaces}
+    return JailSpace(namespaces, root, frozenset({"uts"}) if host_owns_name else frozenset(), not_its_own)
 
 
 def drop_jail(folder: Path, space: JailSpace) -> None:
@@ -284,6 +332,15 @@ def drop_jail(folder: Path, space: JailSpace) -> None:
     for kind in kinds:
         umount(str(folder / kind), MNT_DETACH)
         (folder / kind).unlink()
+    folder.rmdir()
+
+
+def clear_pins(folder: Path) -> None:
+    """Remove a jail's folder in whatever state it is; what is pinned there goes."""
+    for pin in folder.iterdir():
+        if os.path.ismount(pin):
+            umount(str(pin), MNT_DETACH)
+        pin.unlink()
     folder.rmdir()
 
 
@@ -298,7 +355,7 @@ def make_init(lab: LabSpace, host: HostSpace, space: JailSpace) -> Init:
         _new_procfs(program)
     _join(program, space, ("mnt",))
     if space.procfs:
-        _mount_procfs(program)
+        _mount_jails_procfs(program, space)
     # Nobody inside may look into it, though the ids are the same: it was not started in the jail's user namespace.
     program.call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
     program.call("prctl", PR_SET_NAME, "init", 0, 0, 0)
@@ -325,7 +382,7 @@ def show_procfs(lab: LabSpace, space: JailSpace) -> None:
     fork = program.fork()
     _new_procfs(program)
     _join(program, space, ("mnt",))
-    _mount_procfs(program)
+    _mount_jails_procfs(program, space)
     program.report()
     program.exit(0)
     program.parent_goes_on(fork)
@@ -341,15 +398,19 @@ def join_host(program: Program, host: HostSpace, *, outside: int | None) -> None
         program.call("setns", Fd(host.namespaces[kind]), KINDS[kind])
 
 
-def join_jail(program: Program, host: HostSpace, space: JailSpace, init: Init, *, outside: int | None) -> None:
-    """Steps that put a process into a jail: what is the host's first, then what the jail's own user namespace owns."""
+def join_jail(program: Program, space: JailSpace, init: Init, *, outside: int | None) -> None:
+    """Steps that put a process into a jail: what is shared first, then what the jail's own user namespace owns."""
+    # Until it is the program it will run, it holds what no one inside may see: ptrace(2) is refused.
+    program.call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
     if outside is not None:
         program.call("setns", Fd(outside), CLONE_NEWUSER)
     program.call("setns", Fd(init.namespace), CLONE_NEWPID)
     for kind in ("net", "ipc"):
-        if kind not in space.namespaces:
-            program.call("setns", Fd(host.namespaces[kind]), KINDS[kind])
+        if kind in space.shared:
+            program.call("setns", Fd(space.shared[kind]), KINDS[kind])
     _join(program, space, ("net", "uts", "ipc", "mnt"))
+    if "user" in space.shared:
+        program.call("setns", Fd(space.shared["user"]), CLONE_NEWUSER)
 
 
 def _join(program: Program, space: JailSpace, kinds: tuple[str, ...]) -> None:
@@ -366,7 +427,7 @@ def _join(program: Program, space: JailSpace, kinds: tuple[str, ...]) -> None:
 
 
 def _new_procfs(program: Program) -> None:
-    """A detached procfs of the process namespace the process is in, in register 1; 2: its part a vnet may write."""
+    """A detached procfs of the process namespace the process is in, in register 1."""
     program.call("fsopen", "proc", FSOPEN_CLOEXEC, to=0)
     program.call("fsconfig", Register(0), FSCONFIG_CMD_CREATE, None, None, 0)
     program.call("fsmount", Register(0), FSMOUNT_CLOEXEC, _QUIET_ATTRIBUTES | MOUNT_ATTR_RDONLY, to=1)
@@ -375,6 +436,26 @@ def _new_procfs(program: Program) -> None:
 def _mount_procfs(program: Program) -> None:
     program.call("umount2", "/proc", MNT_DETACH, may_fail=True)
     program.call("move_mount", Register(1), "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH)
+
+
+def _mount_jails_procfs(program: Program, space: JailSpace) -> None:
+    """Mount it in a jail: without what tells of the whole machine, its network's settings writable if they are its."""
+    _mount_procfs(program)
+    if "net" in space.namespaces:
+        _open_network_settings(program)
+    program.call("fsopen", "tmpfs", FSOPEN_CLOEXEC, to=2)
+    program.call("fsconfig", Register(2), FSCONFIG_CMD_CREATE, None, None, 0)
+    program.call("fsmount", Register(2), FSMOUNT_CLOEXEC, _QUIET_ATTRIBUTES, to=3)
+    program.call("openat", Register(3), "nothing", os.O_CREAT | os.O_CLOEXEC, 0o444)
+    for name in _OF_THE_MACHINE:
+        # Which of them there are depends on the kernel; the descriptor of a mount cannot be moved twice.
+        program.call("open_tree", Register(3), "nothing", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC, to=4)
+        program.call("mount_setattr", Register(4), "", AT_EMPTY_PATH, _READ_ONLY, len(_READ_ONLY))
+        program.call("move_mount", Register(4), "", AT_FDCWD, f"/proc/{name}", MOVE_MOUNT_F_EMPTY_PATH, may_fail=True)
+
+
+def _open_network_settings(program: Program) -> None:
+    """Let what is the vnet's own in the procfs just mounted be written."""
     program.call("open_tree", AT_FDCWD, "/proc/sys/net", OPEN_TREE_CLONE, to=2)
     program.call("move_mount", Register(2), "", AT_FDCWD, "/proc/sys/net", MOVE_MOUNT_F_EMPTY_PATH)
     program.call("mount", None, "/proc/sys/net", None, MS_REMOUNT | MS_BIND | _QUIET, None)

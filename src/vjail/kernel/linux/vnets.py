@@ -71,6 +71,11 @@ class VnetSpaces:
         """Let go of a vnet."""
         self._vnets.pop(number).socket.close()
 
+    def close(self) -> None:
+        """Let go of all vnets."""
+        for number in list(self._vnets):
+            self.drop(number)
+
     def write(self, number: int, values: Mapping[str, str]) -> None:
         """Write settings below /proc/sys/net of a vnet. Raises OSError."""
         with self._lab.network(self._vnets[number].namespace):
@@ -89,8 +94,11 @@ class VnetSpaces:
             # A kernel without IPv6, or one that is older than a setting, has less to be told.
             with contextlib.suppress(FileNotFoundError):
                 _write(path, value)
-        loopback = links.read_link(socket.get(*links.get_link("lo")))
-        socket.request(links.rename(loopback.index, LOOPBACK))
+        for link in map(links.read_link, socket.dump(*links.dump_links())):
+            if link.name == "lo":
+                socket.request(links.rename(link.index, LOOPBACK))
+            else:
+                self._freshen_card(link.name)
         for setting, value in (
             ("addr_gen_mode", "1"),
             ("accept_dad", "0"),
@@ -99,6 +107,14 @@ class VnetSpaces:
         ):
             with contextlib.suppress(FileNotFoundError):
                 _write(f"{_IPV6}/conf/{LOOPBACK}/{setting}", value)
+
+    @staticmethod
+    def _freshen_card(name: str) -> None:
+        """Give a card that was there before its vnet was one what later interfaces have from the start."""
+        for path, value in _FRESH.items():
+            with contextlib.suppress(FileNotFoundError):
+                if "/conf/default/" in path:
+                    _write(path.replace("default", name), value)
 
 
 def _write(path: str, value: str) -> None:

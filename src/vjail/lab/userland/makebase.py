@@ -65,7 +65,7 @@ def make_base(
             notes = _fill(partial, source, machine, natives, tell)
             _put(partial, dest)
     except OSError as error:
-        raise UserlandError(error.filename or dest, os.strerror(error.errno or 0)) from error
+        raise UserlandError(error.filename or dest, _why(error)) from error
     return notes
 
 
@@ -84,9 +84,7 @@ def _unfinished(dest: str) -> Iterator[str]:
             partial = tempfile.mkdtemp(prefix=f".{posixpath.basename(dest)}.", dir=made[0] if made else above)
         except OSError as error:
             path = error.filename or above
-            raise UserlandError(
-                path, os.strerror(error.errno or 0), "name a directory that you may write to"
-            ) from error
+            raise UserlandError(path, _why(error), "name a directory that you may write to") from error
         try:
             os.chmod(partial, 0o755)
             yield partial
@@ -190,7 +188,8 @@ def _complete(tree: Tree, writer: Writer) -> list[str]:
     links = _parted(tree, writer)
     if tree.contains(_LOGIN):
         tree.remove(_LOGIN)
-    replaced = [path for part in Part for path in writer.natives.write(tree, f"/{part.value}")]
+    own = {path for path, program in writer.natives.places().items() if _is_like(tree, path, program)}
+    replaced = [path for part in Part for path in writer.natives.write(tree, f"/{part.value}") if path not in own]
     for path, text in usr.command_links(writer.source).items():
         tree.remove(path)
         tree.link(path, text)
@@ -200,6 +199,19 @@ def _complete(tree: Tree, writer: Writer) -> list[str]:
     for path, text in links.items():
         tree.link(path, text)
     return [f"vjail's own commands took the places of {', '.join(sorted(replaced))}"] if replaced else []
+
+
+def _is_like(tree: Tree, path: str, program: str) -> bool:
+    """Whether a file of the tree is the same as one of this machine: it comes of a base of vjail's."""
+    try:
+        with open(program, "rb") as file:
+            return tree.read(path) == file.read()
+    except OSError:
+        return False
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _parted(tree: Tree, writer: Writer) -> Mapping[str, str]:

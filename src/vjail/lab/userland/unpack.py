@@ -68,7 +68,8 @@ class Unpacker:
                 with tarfile.open(fileobj=file, mode="r:*") as members:
                     self._members(members, _Layer(self.tree) if layer else None)
             except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-                raise UserlandError(path, f"is no tar archive that can be read ({error})") from error
+                why = str(error).partition("\n")[0].rstrip(":")
+                raise UserlandError(path, f"is no tar archive that can be read ({why})") from error
 
     def _members(self, members: tarfile.TarFile, layer: _Layer | None) -> None:
         for member in members:
