@@ -44,7 +44,7 @@ def test_an_empty_directory_stays_the_same_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["full"], 1, "{here}/full: is there already, and no empty directory; name another, or remove it"),
+        (["full"], 1, "full: is there already, and no empty directory; name another, or remove it"),
         (
             ["--from", "gone", "new"],
             1,
@@ -58,7 +58,7 @@ def test_an_empty_directory_stays_the_same_one(tmp_path: Path) -> None:
         (
             ["--from", "full", "full/new"],
             1,
-            "{here}/full/new: is inside full, which is to be copied; name a directory outside it",
+            "full/new: is inside full, which is to be copied; name a directory outside it",
         ),
         (["full/file/new"], 1, "{here}/full/file: file exists; name a directory that you may write to"),
         (["/proc/new/base"], 1, "/proc/new: no such file or directory; name a directory that you may write to"),

@@ -74,7 +74,9 @@ def test_a_syntax_error_has_a_caret_and_exit_code_1(here: Path, capfd: pytest.Ca
     assert main(["show", "jail.conf"]) == 1
     out, err = capfd.readouterr()
     assert out == ""
-    told = "vjail: jail.conf:2:11: }: syntax error\n        path = /j\n                 ^\n  ';' is missing before '}'\n"
+    told = (
+        "vjail: jail.conf:2:11: }: syntax error\n        path = /j\n                 ^\n  ';' is missing before '}'\n"
+    )
     assert err == told
     assert main(["show", "--json", "jail.conf"]) == 1
     out, err = capfd.readouterr()

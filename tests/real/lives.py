@@ -42,7 +42,8 @@ def picture(box: Sandbox, lab: str = RICH) -> str:
     seen = box.vjail("ls", "--json", lab)
     assert seen.code == 0, seen
     said = box.run(interpreter(), "-m", "vjail", "shell", "-p", lab, "-c", _QUESTIONS)
-    return f"{seen}\n{said}"
+    # Duplicate address detection is over after a while.
+    return f"{seen}\n{said}".replace(" tentative", "")
 
 
 def server(box: Sandbox) -> int:

@@ -175,11 +175,7 @@ class Sandbox:
 
     def find(self, *words: str) -> list[int]:
         """The processes inside whose command line has all these words, as this process numbers them."""
-        found = []
-        for pid in self._members():
-            if set(words) <= set(_words(pid)):
-                found.append(pid)
-        return sorted(found)
+        return sorted(pid for pid in self._members() if set(words) <= set(_words(pid)))
 
     def running(self, *words: str) -> list[int]:
         """The processes inside whose command line is just this, as this process numbers them."""

@@ -245,3 +245,17 @@ def test_words_that_are_wrong_in_a_lab_that_is_up(box: Sandbox) -> None:
     assert box.vjail("stop", "-p", "lab", "k") == Result(0, "", "k: stopped\n")
     assert "no jail k is running; running: j" in box.vjail("exec", "-p", "lab", "k", "true").err
     assert box.vjail("down", "--now", "lab") == Result(0, "", "")
+
+
+@pytest.mark.parametrize("uid", [pytest.param(0, id="root", marks=pytest.mark.root)], indirect=True)
+def test_a_full_disk(box: Sandbox) -> None:
+    """What does not fit is not there at all. Only root can make a small disk here."""
+    (box.folder / "small").mkdir()
+    assert box.run("mount", "-t", "tmpfs", "-o", "size=4m", "small", "small").code == 0
+    made = box.vjail("base", "small/base")
+    assert (made.code, made.out) == (1, ""), made
+    assert made.err.endswith(": no space left on device\n"), made
+    assert made.err.count("\n") == 1, made
+    assert box.run("ls", "-A", "small") == Result(0, "", "")
+    assert box.run("umount", "small").code == 0
+    assert box.run("rm", "-r", "/run/mount").code == 0, "mount(8) of this machine made it"

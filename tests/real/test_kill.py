@@ -22,14 +22,14 @@ POINTS = 30
 def test_up_killed_at_30_points(box: Sandbox, summary: Callable[[str], None]) -> None:
     """Spread evenly from the start of the command to where it ends when it is let alone.
 
-    Where both users have their turn the second takes every third point.
+    Where both users have their turn the second takes every fourth point.
     """
     began = time.monotonic()
     assert outcome(vjail(box, "up", LAB))[0] == 0
     took = time.monotonic() - began
     assert box.vjail("down", LAB).code == 0
     box.assert_clean()
-    points = range(0, POINTS, 1 if box.uid == os.geteuid() else 3)
+    points = range(0, POINTS, 1 if box.uid == os.geteuid() else 4)
     ended, came_up = 0, 0
     for point in points:
         up = vjail(box, "up", LAB)
@@ -71,17 +71,17 @@ def test_up_or_its_server_killed_after_each_step(box: Sandbox) -> None:
     """Whatever died, `up` then goes on from there, and `down` leaves nothing.
 
     After every other step it is the command that is killed, or its server. Where both users have their turn the second
-    takes half of the steps.
+    takes a quarter of the steps.
     """
     lab = install(box, "steps")
     said = steps(box, lab)[:-1]
     whole = seen(box, lab)
-    points = list(enumerate(said))[:: 1 if box.uid == os.geteuid() else 2]
+    points = list(enumerate(said))[:: 1 if box.uid == os.geteuid() else 4]
     for number, step in points:
         assert box.vjail("down", lab).code == 0, step
         box.assert_clean()
         up = reached(box, lab, step)
-        if (number // 2 if box.uid != os.geteuid() else number) % 2:
+        if (number // 4 if box.uid != os.geteuid() else number) % 2:
             box.kill(up)
         else:
             kill(server(box))

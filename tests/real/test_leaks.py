@@ -1,4 +1,4 @@
-"""What a lab costs does not grow with what was done in it."""
+"""What a lab costs does not grow with what was done in it. That twenty of them leave nothing, test_kill.py shows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_execs_starts_and_stops_leave_nothing_in_the_server(box: Sandbox, summar
 
     def restarts(number: int) -> None:
         """As rc.d/jail does it, typed on the host."""
-        done = box.shell(f"n=0; while [ $((n += 1)) -le {number} ]; do service jail restart web; done", lab)
+        done = box.shell(f"n=0; while [ $((n += 1)) -le {number} ]; do service jail onerestart web; done", lab)
         assert done.code == 0, done
         assert done.out.count("Starting jails: web") == number
 
@@ -58,22 +58,15 @@ def test_execs_starts_and_stops_leave_nothing_in_the_server(box: Sandbox, summar
     warm = box.census()
     before = (descriptors(pid), threads(pid), len(warm.mounts), len(warm.namespaces), len(warm.processes))
     rss, size = memory(pid), database()
-    execs(100)
-    restarts(50)
+    share = 1 if box.uid == os.geteuid() else 5  # where both users have their turn
+    execs(100 // share)
+    restarts(50 // share)
     now = box.census()
     assert (descriptors(pid), threads(pid), len(now.mounts), len(now.namespaces), len(now.processes)) == before
     grown = memory(pid) - rss
     assert grown < 1500, f"{grown} kB more"
     assert database() <= size + (64 << 10)
-    summary(f"after 100 exec and 50 restarts of a jail the server has {rss + grown} kB in memory, {grown} kB more")
+    done = f"{100 // share} exec and {50 // share} restarts of a jail"
+    summary(f"after {done} the server has {rss + grown} kB in memory, {grown} kB more")
     down = box.vjail("down", lab)
     assert down.code == 0, down
-
-
-def test_up_and_down_leave_nothing(box: Sandbox) -> None:
-    """Twenty times, or what is left of them where both users have their turn."""
-    lab = install(box, "steps")
-    for _ in range(20 if box.uid == os.geteuid() else 3):
-        assert box.vjail("up", lab).code == 0
-        assert box.vjail("down", lab).code == 0
-    box.assert_clean()

@@ -431,7 +431,7 @@ jail: nothing: new jail must persist or attach
 stays: created
 # jls name
 stays
-# pkill -x sleep; until test -z "$(jls name)"; do sleep 0.02; done
+# until pkill -x sleep; do :; done; until test -z "$(jls name)"; do sleep 0.02; done
 # jail -f /t/life.conf -r stays
 jail: "stays" not found
 [exit 1]
@@ -456,7 +456,7 @@ jail: changes: path cannot be changed after creation
 # jail -m name=changes nopersist
 # jls name
 changes
-# pkill -x sleep; until test -z "$(jls name)"; do sleep 0.02; done
+# until pkill -x sleep; do :; done; until test -z "$(jls name)"; do sleep 0.02; done
 # umount /j/e/dev
 """,
     )
@@ -541,7 +541,7 @@ home: run command: ifconfig uplink destroy
 epair4a
 # cat /var/log/dies.log
 wandered
-# pkill -x sleep; until ifconfig wandered >/dev/null 2>&1; do sleep 0.02; done
+# until pkill -x sleep; do :; done; until ifconfig wandered >/dev/null 2>&1; do sleep 0.02; done
 # ifconfig wandered | grep -c inet
 0
 [exit 1]

@@ -26,23 +26,23 @@ def left(box: Sandbox, what: str, *words: str) -> Iterator[None]:
 @pytest.mark.parametrize("uid", [0])
 def test_what_root_leaves_is_seen(box: Sandbox) -> None:
     with left(box, "mounts", "mount", "-t", "tmpfs", "left", "/mnt"):
-        assert box.run("umount", "/mnt").code == 0
-    with left(box, "links", "ip", "link", "add", "left0", "type", "dummy"):
+        assert box.run("sh", "-c", "umount /mnt; rm -rf /run/mount").code == 0
+    with left(box, "links", "ip", "link", "add", "left0", "type", "veth", "peer", "left1"):
         assert box.run("ip", "link", "delete", "left0").code == 0
     # A namespace that only a file holds is one of a mount; one that a process holds is seen by itself.
     with left(box, "processes", "sh", "-c", "unshare --net sleep 1000 >/dev/null 2>&1 &"):
         assert box.before is not None
         assert len(box.census().namespaces - box.before.namespaces) == 1
-        assert box.run("pkill", "sleep").code == 0
+        assert box.run("pkill", "-9", "sleep").code == 0
     with left(box, "mounts", "sh", "-c", ">/run/pin; unshare --net=/run/pin true"):
-        assert box.run("sh", "-c", "umount /run/pin; rm /run/pin").code == 0
+        assert box.run("sh", "-c", "umount /run/pin; rm -r /run/pin /run/mount").code == 0
 
 
 def test_what_anybody_leaves_is_seen(box: Sandbox) -> None:
     with left(box, "processes", "sh", "-c", "sleep 1000 >/dev/null 2>&1 &"):
-        assert box.run("pkill", "sleep").code == 0
+        assert box.run("pkill", "-9", "sleep").code == 0
     with left(box, "processes", "sh", "-c", "unshare --user --pid --fork sleep 1000 >/dev/null 2>&1 &"):
-        assert box.run("pkill", "sleep").code == 0
+        assert box.run("pkill", "-9", "sleep").code == 0
     for folder in ("/tmp", "/var/tmp", "/dev/shm", "/run"):
         with left(box, "files", "mkdir", "-p", f"{folder}/left"):
             assert box.run("rmdir", f"{folder}/left").code == 0

@@ -32,7 +32,7 @@ def sleeps(box: Sandbox, lab: str, phase: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_up_that_is_interrupted_leaves_nothing(box: Sandbox, number: signal.Signals) -> None:
     lab = install(box, "steps")
-    for step in ("host fbsd", "mount.devfs", "exec.start: ifconfig"):
+    for step in ("host fbsd", "mount.devfs"):
         up = vjail(box, "up", "-v", lab)
         assert up.stderr is not None
         while step not in up.stderr.readline():
@@ -129,6 +129,24 @@ def test_ctrl_c_on_a_terminal(box: Sandbox) -> None:
         until(lambda: bool(box.running("sleep", "1000")))
     assert up.returncode == 129, "the terminal has gone"
     box.assert_clean()
+
+
+def test_a_suspended_command_does_not_hold_a_jail(box: Sandbox) -> None:
+    """Only who started a process can let it go; while that is stopped the jail could not end."""
+    lab = install(box, "steps")
+    assert box.vjail("up", lab).code == 0
+    for words in (("stop", "-p", lab, "web"), ("down", lab), ("down", "--now", lab)):
+        assert box.vjail("up", lab).code == 0
+        suspended = vjail(box, "exec", "-p", lab, "web", "sleep", "1000")
+        until(lambda: bool(box.running("sleep", "1000")))
+        os.kill(command(suspended), signal.SIGSTOP)
+        began = time.monotonic()
+        ended = box.vjail(*words)
+        assert ended.code == 0, ended
+        assert time.monotonic() - began < 4
+        os.kill(suspended.pid, signal.SIGCONT)  # nsenter(1) stops with what it runs
+        assert outcome(suspended)[0] in (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+    assert not box.running("sleep", "1000")
 
 
 def test_exec_on_a_terminal_that_goes_away(box: Sandbox) -> None:

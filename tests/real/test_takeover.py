@@ -11,6 +11,16 @@ from sandbox import Sandbox
 pytestmark = pytest.mark.real
 
 
+_TYPED = """\
+route add -net 203.0.113.0/24 10.9.0.9 -mtu 1400 && route add -net 203.0.114.0/24 -iface vtnet0 || exit
+route add -inet6 2001:db8:5::/48 -reject ::1 && ifconfig vtnet0 down || exit
+ifconfig epair3b inet6 2001:db8:8::1/64 && ifconfig epair3b ether 01:02:03:04:05:06 || exit
+ifconfig vlan5 create inet 10.55.0.1/24 && kldload unionfs && sysctl net.inet.ip.ttl=77 || exit
+jail -c name=outer path=/ persist children.max=5 vnet && jexec outer jail -c name=inner path=/ persist vnet
+"""
+"""What the kernel of Linux does not keep: routes of what is down, an address no device takes, jails in jails."""
+
+
 def taken_over(box: Sandbox) -> None:
     """Kill the server; the next command finds none."""
     kill(server(box))
@@ -27,15 +37,29 @@ def test_everything_is_as_it_was(box: Sandbox) -> None:
     install(box, RICH)
     up = box.vjail("up", RICH)
     assert up.code == 0, up
+    typed = box.shell(_TYPED, RICH)
+    assert typed.code == 0, typed
     before = picture(box)
-    for part in ("epair3a", "fdescfs", "192.0.2.0/24", "02:00:00:00:00:77", "2001:db8::1", "to the bridge", "shared"):
+    for part in (
+        "203.0.113.0/24",
+        "01:02:03:04:05:06",
+        "vlan5",
+        "outer.inner",
+        "epair3a",
+        "fdescfs",
+        "192.0.2.0/24",
+        "02:00:00:00:00:77",
+        "2001:db8::1",
+        "to the bridge",
+        "shared",
+    ):
         assert part in before, part
     taken_over(box)
     after = picture(box)
     assert after == before, "\n".join(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1))
     taken_over(box)
     typed = box.shell("jls name", RICH)
-    assert typed.out.split() == ["two", "shared", "brief", "one"], typed
+    assert typed.out.split() == ["two", "shared", "brief", "one", "outer", "outer.inner"], typed
     assert box.vjail("down", RICH).code == 0
 
 

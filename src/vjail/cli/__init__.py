@@ -18,8 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from vjail.fault import fault
 
     _open_streams()
-    arguments = parse(sys.argv[1:] if argv is None else list(argv))
     try:
+        arguments = parse(sys.argv[1:] if argv is None else list(argv))
         code = int(arguments.run(arguments))
         sys.stdout.flush()
         return code
@@ -31,9 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except OSError as error:
         place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        return _fail(f"{place}{(error.strerror or str(error)).lower()}")
+        text = error.strerror or str(error)
+        return _fail(f"{place}{text[:1].lower()}{text[1:]}")
     except Exception as error:
         return _fail(fault(error))
+    finally:
+        if argv is None:
+            # What is left for Python to do needs no traceback when it is interrupted.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _open_streams() -> None:

@@ -9,6 +9,7 @@ import argparse
 import difflib
 import importlib
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from vjail.release import DEFAULT, Release
 
 _RAW = argparse.RawDescriptionHelpFormatter
 _USAGE = 2
+_WIDTH = 78
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -78,7 +80,8 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         "  vjail exec jail_01 ping -c 4 10.0.0.2\n"
         "  vjail shell -c 'ifconfig -l; jls' FreeBSD's commands on the lab's host\n"
         "  vjail down                        take it away again\n"
-        "`vjail COMMAND --help` says more about each. A lab is a folder with a jail.conf, or with a vjail.yml.",
+        "`vjail COMMAND --help` says more about each.\n"
+        "A lab is a folder with a jail.conf, or with a vjail.yml.",
     )
     parser.add_argument("--version", action="version", version=f"vjail {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
@@ -89,7 +92,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
 
 def _command(commands: _Commands[_Parser], name: str, does: str, *examples: str, more: str = "") -> _Parser:
     """A command: what it does in a line, examples, and what else is to be known of it."""
-    description = f"{does[0].upper()}{does[1:]}." + (f"\n{more}" if more else "")
+    description = "\n".join(textwrap.fill(text, _WIDTH) for text in (f"{does[0].upper()}{does[1:]}.", more) if text)
     epilog = "examples:\n" + "\n".join(f"  {example}" for example in examples)
     return commands.add_parser(
         name, help=does, description=description, epilog=epilog, formatter_class=_RAW, allow_abbrev=False
@@ -134,7 +137,7 @@ def _show(commands: _Commands[_Parser]) -> None:
         "vjail show jail.conf",
         "vjail show --freebsd 15 --json jail.conf",
         "vjail show - < jail.conf",
-        more="Messages go to standard error, with the place and what to do. Exit 1 where the file cannot be read as a\n"
+        more="Messages go to standard error, with the place and what to do. Exit 1 where the file cannot be read as a "
         "jail.conf; as in FreeBSD, a jail whose parameters are wrong is marked and changes no exit code.",
     )
     parser.add_argument("file", metavar="FILE", help="the jail.conf; - is standard input")
@@ -226,6 +229,7 @@ def _exec(commands: _Commands[_Parser]) -> None:
     _lab_option(parser)
     parser.add_argument("-u", dest="user", metavar="USER", help="as this user of the jail")
     parser.add_argument("jail", metavar="JAIL", help="its name, its jid, or HOST:JAIL")
+    parser.usage = "vjail exec [-h] [-p PATH] [-u USER] JAIL CMD…"
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD…", help="the command and its words")
     parser.set_defaults(run=_runs("running", "execute"))
 
@@ -251,7 +255,7 @@ def _shell(commands: _Commands[_Parser]) -> None:
         "vjail shell",
         "vjail shell -c 'ifconfig epair create; jls'",
         "echo 'sysctl kern.ostype' | vjail shell fbsd",
-        more="There are ifconfig route netstat arp ndp ping jail jls jexec mount umount devfs sysctl sysrc service\n"
+        more="There are ifconfig route netstat arp ndp ping jail jls jexec mount umount devfs sysctl sysrc service "
         "kldload kldstat ps hostname and others, at their usual places. Its exit code is that of the last command.",
     )
     _lab_option(parser)
@@ -265,10 +269,10 @@ def _base(commands: _Commands[_Parser]) -> None:
         commands,
         "base",
         "make a userland for jails in a folder",
-        "vjail base files/jails/base                  of what a jail needs of this machine",
-        "vjail base --full /srv/base                  of all of this machine's userland",
-        "vjail base --from debian.tar.xz /srv/debian  of a tarball, a folder or an OCI image",
-        more="DIR holds the whole base, or nothing: not even where this is interrupted. A folder `files/` beside a\n"
+        "vjail base files/jails/base             of what a jail needs of this machine",
+        "vjail base --full /srv/base             of all of this machine's userland",
+        "vjail base --from debian.tar.xz debian  of a tarball, a folder, an OCI image",
+        more="DIR holds the whole base, or nothing, also where this is interrupted. A folder `files/` beside a "
         "jail.conf is laid over the host's tree, so files/jails/base is /jails/base there.",
     )
     parser.add_argument("dir", metavar="DIR", help="the folder; empty, or it is made")

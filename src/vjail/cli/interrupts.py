@@ -12,9 +12,14 @@ import signal
 from types import FrameType, TracebackType
 from typing import Self
 
+from vjail.kernel.linux.anchor import wake_agents
 from vjail.kernel.linux.syscalls import PR_SET_PDEATHSIG, call
 
 SIGNALS = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
+
+
+_PAUSE = 0.5
+"""Seconds between two looks for commands that are suspended."""
 
 
 class Interrupted(Exception):
@@ -53,7 +58,8 @@ class Interrupts:
         """Run an agent for a connection; its wait status.
 
         It hears of the signals, also of those that came before; at the second it ends at once, and whenever this
-        process dies. What its server then does about the work under way is the server's.
+        process dies. What its server then does about the work under way is the server's. What that kills, and only a
+        suspended command of vjail's could reap, is reaped.
         """
         parent = os.getpid()
         # Neither half may get a signal before it can do something about it.
@@ -70,7 +76,13 @@ class Interrupts:
         if self.first:
             os.kill(self._agent, self.first)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        _, status = os.waitpid(self._agent, 0)
+        before = signal.signal(signal.SIGALRM, lambda _, __: wake_agents())
+        signal.setitimer(signal.ITIMER_REAL, _PAUSE, _PAUSE)
+        try:
+            _, status = os.waitpid(self._agent, 0)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
         self._agent = 0
         return status
 

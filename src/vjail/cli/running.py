@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from vjail.cli.lab import Failed, become, connect, fail, send
+from vjail.cli.interrupts import Interrupts
+from vjail.cli.lab import Failed, attend, become, connect, fail, send
 
 
 def start(arguments: argparse.Namespace) -> int:
@@ -15,7 +16,13 @@ def start(arguments: argparse.Namespace) -> int:
 
 def stop(arguments: argparse.Namespace) -> int:
     """`vjail stop JAIL…`."""
-    return _ask(arguments.path, "stop", _shown(arguments) | {"jails": arguments.jails})
+    try:
+        _, connection = connect(arguments.path)
+    except Failed as error:
+        return fail(str(error))
+    send(connection, "stop", _shown(arguments) | {"jails": arguments.jails})
+    with Interrupts() as interrupts:
+        return attend(connection, interrupts)
 
 
 def ls(arguments: argparse.Namespace) -> int:

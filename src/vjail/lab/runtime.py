@@ -1,7 +1,7 @@
 """Where a running lab is found: a folder for each in the machine's run-time directory.
 
-The folder holds `lock` (who changes whether the lab exists), `alone` (who brings it up or down), `anchor` (which process
-the lab's life is), `lab` (the path it was brought up from), `control` (the server's socket), `server.log`, and
+The folder holds `lock` (who changes whether the lab exists), `alone` (who brings it up or down), `anchor` (which
+process the lab's life is), `lab` (the path it was brought up from), `control` (the server's socket), `server.log`, and
 `state.db`. It vanishes with the lab.
 """
 
@@ -46,8 +46,11 @@ class Runtime:
 
     @classmethod
     def of(cls, origin: Path) -> Runtime:
-        """Of the lab at this path (a lab file, a jail.conf, a folder)."""
+        """Of the lab at this path: a lab file, a jail.conf, a folder. The file a folder stands for is the folder."""
         resolved = origin.resolve()
+        usual = "vjail.yml" if (resolved.parent / "vjail.yml").exists() else "jail.conf"
+        if resolved.name == usual and not resolved.is_dir():
+            resolved = resolved.parent
         name = (resolved.parent if resolved.is_file() else resolved).name or "root"
         digest = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:8]
         return cls(root() / f"{name[:40]}-{digest}", resolved)
@@ -190,7 +193,7 @@ def root() -> Path:
     with contextlib.suppress(FileNotFoundError):
         if place.lstat().st_uid != os.geteuid():
             raise PermissionError(
-                errno.EPERM, "belongs to another user; set XDG_RUNTIME_DIR to a folder of yours", place
+                errno.EPERM, "belongs to another user; set XDG_RUNTIME_DIR to a folder of yours", str(place)
             )
     return place
 

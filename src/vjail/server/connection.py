@@ -20,6 +20,8 @@ from vjail.server.session import Signals, Streams
 
 _MOST = 8 << 20
 """Bytes of words and environment that are listened to; more than a Linux process can be given."""
+_WAITING = 8
+"""Pieces of input that may wait: an agent sends one for each that it is asked for."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +57,10 @@ class Connection:
 
     def _message(self, letter: bytes, body: bytes) -> None:
         if letter == b"I":
-            self._input.put_nowait(body)
+            if self._input.qsize() < _WAITING:
+                self._input.put_nowait(body)
+            else:
+                self._conversation.close()
         elif letter == b"S":
             self._signal(struct.unpack("=I", body[:4])[0])
         elif self._task is None:

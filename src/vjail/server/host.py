@@ -99,12 +99,12 @@ class LabHost:
             template,
             self.mount_driver,
             self.vnets,
-            Watch(self._loop.add_reader, self._loop.remove_reader),
+            Watch(self._loop.add_reader, self._loop.remove_reader, self._loop.call_later),
             root_of=lambda jid: self.queries.root(jid),
             emptied=self._emptied,
             prepare_root=self._prepare_root,
         )
-        self.network_driver = LinuxNetwork(self.vnets)
+        self.network_driver = LinuxNetwork(self.vnets, journal)
 
     # --- putting it together -----------------------------------------------------------------------------------------
 

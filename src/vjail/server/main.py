@@ -10,7 +10,9 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -24,8 +26,8 @@ from vjail.server.peers import Peer, peer_of
 from vjail.server.processes import numbers
 from vjail.server.session import AgentSession, Caller, Streams, run
 
-_LAB = ""
-"""The name under which the store keeps what is of the lab, and of no host."""
+_MOST_CLIENTS = 256
+"""Commands that one jail may have at work at once, so that it cannot use up what all jails share."""
 
 
 class Server:
@@ -34,6 +36,7 @@ class Server:
     def __init__(self, folder: Path, tree: Path, *, rootless: bool) -> None:
         self._folder = folder
         self._connections: set[Connection] = set()
+        self._clients: Counter[tuple[str, int]] = Counter()
         self._lab = RunningLab(folder, tree, rootless=rootless, accept=self._accept_client)
 
     def listen(self) -> None:
@@ -67,6 +70,11 @@ class Server:
         if peer is None or jid is None:
             connection.close()
             return
+        place = host.name, jid
+        if jid and self._clients[place] >= _MOST_CLIENTS:
+            connection.close()
+            return
+        self._clients[place] += 1
         caller = self._caller(jid, peer)
 
         async def serve(opening: Opening, streams: Streams) -> int:
@@ -78,7 +86,7 @@ class Server:
             session = AgentSession(host, caller(words, opening), streams)
             return await run(session, path)
 
-        self._begin(connection, serve)
+        self._begin(connection, serve, lambda: self._clients.subtract((place,)))
 
     @staticmethod
     def _caller(jid: int, peer: Peer) -> Callable[[tuple[str, ...], Opening], Caller]:
@@ -95,14 +103,26 @@ class Server:
             terminals=opening.terminals,
         )
 
-    def _begin(self, socket: socket.socket, serve: Callable[[Opening, Streams], Awaitable[int]]) -> None:
-        connection = Connection(socket, serve, lambda: self._connections.discard(connection))
+    def _begin(
+        self,
+        socket: socket.socket,
+        serve: Callable[[Opening, Streams], Awaitable[int]],
+        ended: Callable[[], object] = lambda: None,
+    ) -> None:
+        def over() -> None:
+            self._connections.discard(connection)
+            ended()
+
+        connection = Connection(socket, serve, over)
         self._connections.add(connection)
 
 
 def main(words: list[str]) -> int:
     """`python -m vjail.server FOLDER [--rootless]`: serve the lab of this run-time folder for as long as it lives."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    # Each vnet and each jail takes some descriptors.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     folder = Path(words[0])
     asyncio.run(_serve(folder, rootless="--rootless" in words))
     return 0

@@ -46,5 +46,6 @@ class Progress:
             self._shown = False
 
     def _show(self, text: str) -> None:
+        text = " ".join(text.split())  # a command may have several lines
         self._write(_CLEAR + (text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"))
         self._shown = True

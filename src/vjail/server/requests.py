@@ -89,7 +89,7 @@ async def _stop(request: Request, host: LabHost, names: Sequence[str]) -> int:
     if not before:
         return 0
     said: list[str] = []
-    watcher = Watcher(request.progress, len(names or before))
+    watcher = Watcher(request.progress, len(names or before), host.name if len(request.lab.hosts) > 1 else "")
     streams = request.streams.to_file(_null(), lambda _, text: said.append(text))
     session = AgentSession(host, request.caller("down"), streams, watcher)
     await session.call(("/etc/rc.d/jail", "onestop", *names), environ=ENVIRONMENT)
@@ -176,6 +176,7 @@ async def _shell(request: Request) -> int:
 
 async def _attended(request: Request, session: AgentSession, process: Process, where: str) -> int:
     """Run a process in the place of the command that asked: its signals reach the process, its end is the command's."""
+    request.streams.signals.heeded = True  # one that comes while it starts is the process's too
     try:
         running = await session.start(process)
     except StartError as error:

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from vjail.server.host import LabHost
 
 _JAIL = "/usr/sbin/jail"
+_WAITING = 64
+"""Signals that may wait until a command looks at them; the kernel keeps one of a kind."""
 _IDENTITY = {"setgroups": "initgroups", "setresgid": "setgid", "setresuid": "setusercontext"}
 """What FreeBSD's jail(8) and jexec(8) do where a process here becomes another user."""
 
@@ -84,7 +86,8 @@ class Signals:
 
     def arrived(self, signal: int) -> None:
         """One has arrived."""
-        self._arrived.put_nowait(signal)
+        if self._arrived.qsize() < _WAITING:
+            self._arrived.put_nowait(signal)
 
     def next(self) -> Awaitable[int]:
         """The next one."""

@@ -238,7 +238,12 @@ class Up:
         everything = not running and not self._wanted.jails
         names = () if everything else missing
         said: list[str] = []
-        watcher = Watcher(self._progress, len(missing), note=lambda jails: self._lab.note_starting(host, jails))
+        watcher = Watcher(
+            self._progress,
+            len(missing),
+            host.name if len(self._lab.hosts) > 1 else "",
+            note=lambda jails: self._lab.note_starting(host, jails),
+        )
         with self._console(host, lambda fd, text: said.append(text)) as streams:
             session = AgentSession(host, self._request.caller("up"), streams, watcher)
             try:

@@ -15,10 +15,11 @@ _PAST = {Action.START: "started", Action.STOP: "stopped", Action.MODIFY: "change
 
 @dataclass(slots=True)
 class Watcher:
-    """An `Events` (jail/events.py)."""
+    """An `Events` (jail/events.py). `host` is told with a jail's name where the lab has several, else empty."""
 
     progress: Progress
     total: int
+    host: str = ""
     failures: list[Event] = field(default_factory=list)
     """What failed, in the order in which it did, one event a jail."""
     under_way: dict[str, None] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Watcher:
     def tell(self, event: Event) -> None:
         """Be told."""
         name = event.jail or "?"
+        shown = f"{self.host}:{name}" if self.host else name
         if name in self.done and event.state is State.FAILED:
             # It was started, or stopped, for the sake of another one; rc.d/jail's asking once more changes nothing.
             self._is_over(name)
@@ -40,7 +42,7 @@ class Watcher:
             if all(failed.jail != event.jail for failed in self.failures):
                 self.failures.append(event)
         elif event.phase is not None and event.state is State.STARTED:
-            self.progress.step(": ".join(part for part in (name, event.phase.step.value, event.text) if part))
+            self.progress.step(": ".join(part for part in (shown, event.phase.step.value, event.text) if part))
         if event.phase is not None:
             return
         if event.state is State.STARTED:
@@ -50,7 +52,7 @@ class Watcher:
         self._is_over(name)
         if event.state is State.FINISHED and event.action is not Action.UNDO:
             self.done.append(name)
-            self.progress.done(f"{name}: {_PAST[event.action]}", len(self.done), self.total)
+            self.progress.done(f"{shown}: {_PAST[event.action]}", len(self.done), self.total)
         elif event.state is State.FORGOTTEN:
             self.forgotten.append(name)
 

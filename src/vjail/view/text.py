@@ -57,6 +57,8 @@ def _head(jail: JailView) -> tuple[str, ...]:
 
 
 def _network(jail: JailView) -> str:
+    if jail.state == "dying":
+        return "-"
     if jail.stack is not None:
         return "vnet"
     whose = f"of {jail.shares}" if jail.shares else "of the host"
@@ -94,7 +96,7 @@ class _Rows:
         addresses = [
             address(each, interface.name)
             for each in interface.addresses
-            if self._everything or not _is_automatic(each, interface)
+            if self._everything or not (_is_automatic(each, interface) or _is_usual(each, interface))
         ]
         return _Row(interface.name, tuple(cells), tuple(addresses) or ("-",), ", ".join(self._joined(where, interface)))
 
@@ -126,8 +128,13 @@ def _listed(names: Sequence[str], what: str) -> str:
 def _is_telling(interface: Interface) -> bool:
     """Whether an interface is other than in every stack."""
     if interface.kind is Kind.LOOPBACK and interface.name == "lo0":
-        return any(address(each, interface.name) not in _USUAL for each in interface.addresses)
+        return not all(_is_usual(each, interface) for each in interface.addresses)
     return interface.kind is not Kind.PFLOG
+
+
+def _is_usual(held: Address, interface: Interface) -> bool:
+    """Whether an address is one that every lo0 has."""
+    return interface.name == "lo0" and address(held, interface.name) in _USUAL
 
 
 def _is_automatic(held: Address, interface: Interface) -> bool:

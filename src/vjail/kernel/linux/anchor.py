@@ -51,6 +51,8 @@ _NAMESPACES = (
 _KERNELS = {"user": "user", "pid": "process", "net": "network", "ipc": "IPC", "uts": "UTS", "mnt": "mount"}
 """What the namespaces are called where the kernel has them or not."""
 _CAP_SYS_ADMIN = 21
+_PAUSE = 0.2
+"""Seconds after which what does not end by itself is looked at."""
 _MAP, _ROOT = "map", "root"
 """What the child says when it wants its ids mapped, or needs none."""
 
@@ -164,9 +166,32 @@ def end(folder: Path) -> None:
         try:
             if anchor.alive():
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                select.select([pidfd], [], [])
+                while not select.select([pidfd], [], [], _PAUSE)[0]:
+                    wake_agents()
         finally:
             os.close(pidfd)
+
+
+def wake_agents() -> None:
+    """Let agents go on that are stopped (a suspended `vjail exec`) while what they ran has been killed.
+
+    Until they have heard of it, their jail's PID 1, and the lab's, cannot end.
+    """
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if name.isdigit() and _state(name) == "T" and _is_agent(name):
+                children = Path(f"/proc/{name}/task/{name}/children").read_text().split()
+                if any(_state(child) == "Z" for child in children):
+                    os.kill(int(name), signal.SIGCONT)
+
+
+def _state(pid: str) -> str:
+    """The letter of a process's state."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+
+
+def _is_agent(pid: str) -> bool:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"vjail-agent\0")
 
 
 def enter(anchor: Anchor) -> None:

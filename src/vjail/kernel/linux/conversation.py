@@ -200,7 +200,7 @@ class Conversation:
                     child.pid = pid
                     if child.waiter is not None and not child.waiter.done():
                         child.waiter.set_result((step, value, pid))
-                    else:
+                    elif len(child.reports) < len(child.names):
                         child.reports.append((step, value, pid))
             case b"P":
                 child = self._children.get(struct.unpack("=I", body)[0])

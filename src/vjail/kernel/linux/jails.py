@@ -32,11 +32,17 @@ _PATIENCE = 5.0
 
 
 class Watch:
-    """What to call when a descriptor becomes readable; the server's event loop."""
+    """What to call when a descriptor becomes readable, or so many seconds later; the server's event loop."""
 
-    def __init__(self, add: Callable[[int, Callable[[], None]], None], remove: Callable[[int], object]) -> None:
+    def __init__(
+        self,
+        add: Callable[[int, Callable[[], None]], None],
+        remove: Callable[[int], object],
+        later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
         self.add = add
         self.remove = remove
+        self.later = later
 
 
 class LinuxJails:
@@ -198,13 +204,33 @@ class LinuxJails:
             os.close(pidfd)
             return
         pid = pid_of(pidfd)
+        if pid <= 0 or pid in space.others or self._jail_of(pid) != jid:
+            # It has ended already, or who sent it, who may be anybody in the jail, has sent something else.
+            self._when_reaped(jid, pidfd)
+            return
         space.others[pid] = pidfd
         self._watch.add(pidfd, lambda: self._left(jid, pid))
+
+    def _jail_of(self, pid: int) -> int | None:
+        try:
+            return self._by_mounts.get(os.stat(f"/proc/{pid}/ns/mnt").st_ino)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            return None
 
     def _left(self, jid: int, pid: int) -> None:
         space = self._jails[jid]
         pidfd = space.others.pop(pid)
         self._watch.remove(pidfd)
+        self._when_reaped(jid, pidfd)
+
+    def _when_reaped(self, jid: int, pidfd: int, patience: float = 0.001) -> None:
+        """Have the jail looked at once its process behind `pidfd` has ended and its parent has taken note.
+
+        Until then it counts among the processes of its namespace; its parent is outside and has no word for us.
+        """
+        if select.select([pidfd], [], [], 0)[0] and pid_of(pidfd) > 0:
+            self._watch.later(patience, lambda: self._when_reaped(jid, pidfd, min(2 * patience, 0.5)))
+            return
         os.close(pidfd)
         self.look(jid)
 

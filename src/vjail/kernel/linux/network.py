@@ -14,14 +14,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 from vjail.kernel.core.driver import Seen
 from vjail.kernel.core.fib import NOWHERE, Entry, Fib, as_route
 from vjail.kernel.core.ifnet import IfNet
+from vjail.kernel.core.journal import Journal
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import links
 from vjail.kernel.linux.netlink import NetlinkError, Request, Socket
-from vjail.kernel.linux.routes import RouteTable, adopted, kept
+from vjail.kernel.linux.routes import RouteTable, adopt, kept, recorded, static
 from vjail.kernel.linux.vnets import LOOPBACK, VnetSpaces
 from vjail.kernel.observed import (
     Address,
@@ -41,6 +43,7 @@ _IPV6 = "/proc/sys/net/ipv6"
 _ARP_EXPIRES = 1200
 """Seconds an ARP entry lasts (net.link.ether.inet.max_age)."""
 _TICKS = 100
+_ROUTES = "routes"
 _MADE = ("veth", "bridge", "vlan")
 """The kinds of devices that are made here."""
 
@@ -64,8 +67,11 @@ class Port:
 class LinuxNetwork:
     """A `NetworkDriver` (core/driver.py)."""
 
-    def __init__(self, vnets: VnetSpaces) -> None:
+    def __init__(self, vnets: VnetSpaces, journal: Journal) -> None:
         self._vnets = vnets
+        self._journal = journal
+        self._recorded: dict[int, list[Entry]] = {}
+        """The static routes of each vnet as they are in the journal: the kernel has only those that can be now."""
         self._ports: dict[int, Port] = {}
         self._in_vnet: dict[int, dict[int, Port]] = {}
         self._tables: dict[int, RouteTable] = {}
@@ -84,9 +90,21 @@ class LinuxNetwork:
         port = self._ports[ident]
         self._tables[port.vnet].fib.detach(ident)
         del self._in_vnet[port.vnet][ident], self._ports[ident]
+        self._record_routes(port.vnet)
         if not self._in_vnet[port.vnet]:
             del self._in_vnet[port.vnet], self._tables[port.vnet]
         return port
+
+    def _record_routes(self, vnet: int) -> None:
+        routes = static(self._tables[vnet].fib)
+        if routes == self._recorded.get(vnet, []):
+            return
+        if routes:
+            self._recorded[vnet] = routes
+            self._journal.put(_ROUTES, str(vnet), {"static": [recorded(entry) for entry in routes]})
+        else:
+            del self._recorded[vnet]
+            self._journal.drop(_ROUTES, str(vnet))
 
     def index_of(self, vnet: int, name: str) -> int:
         """The index of the device of that name in a vnet, 0 where it has none or is not there."""
@@ -149,6 +167,8 @@ class LinuxNetwork:
             self._enter(port, each.vnet)
         self._put_right()
         for port in self._ports.values():
+            self._adopt_address(port)
+        for port in self._ports.values():
             fib = self._tables[port.vnet].fib
             port.up = port.ifnet.up
             fib.set_up(port.ifnet.ident, port.up)
@@ -159,9 +179,18 @@ class LinuxNetwork:
                 path = f"{_IPV6}/conf/{port.ifnet.name}/disable_ipv6"
                 with contextlib.suppress(OSError):
                     port.inet6_enabled = self._vnets.read(port.vnet, path) == "0"
-        for vnet, table in self._tables.items():
-            device = {port.index: ident for ident, port in self._in_vnet[vnet].items() if port.index}
-            adopted(table.fib, self._vnets[vnet].socket, device)
+        for key, record in self._journal.records(_ROUTES):
+            found: Any = record["static"]
+            adopt(self._tables[int(key)].fib, found)
+            self._recorded[int(key)] = static(self._tables[int(key)].fib)
+            self._route(int(key))
+
+    def _adopt_address(self, port: Port) -> None:
+        """Find out whether a device has the address it should have, or would not take it."""
+        if port.index and port.ifnet.lladdr is not None:
+            device = links.read_link(self._vnets[port.vnet].socket.get(*links.get_link_at(port.index)))
+            if device.address != port.ifnet.lladdr:
+                port.lladdr = port.ifnet.lladdr
 
     def _put_right(self) -> None:
         """Undo what another server had done to devices, but not written down, when it died."""
@@ -557,6 +586,7 @@ class LinuxNetwork:
         ports = self._in_vnet[vnet]
         up = frozenset(ident for ident, port in ports.items() if port.up)
         self._tables[vnet].put_in_force({ident: port.index for ident, port in ports.items()}, up)
+        self._record_routes(vnet)
 
     def neighbours(self, vnet: int) -> Sequence[Neighbour]:
         """The ARP and ND entries, own addresses not included."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import errno
 import socket as sockets
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 from vjail.kernel.core.fib import NOWHERE, Entry, Fib
 from vjail.kernel.linux import netlink as nl
@@ -31,7 +32,6 @@ _UNIVERSE, _LINK = 0, 253
 _METRIC6 = 1024
 _USELESS = (errno.EINVAL, errno.ENETUNREACH, errno.EHOSTUNREACH)
 """What Linux says of a gateway that is one of its own addresses or that no interface leads to; FreeBSD takes both."""
-_LOOPBACK: dict[int, IPv4Address | IPv6Address] = {4: IPv4Address("127.0.0.1"), 6: IPv6Address("::1")}
 
 Net = IPv4Network | IPv6Network
 IP = IPv4Address | IPv6Address
@@ -156,11 +156,8 @@ class RouteTable:
         loopback = self.fib.loopback
         wanted = {
             _kernel_route(entry, index, loopback): None
-            for entry in self.fib.entries()
-            if RouteFlag.STATIC in entry.flags
-            and RouteFlag.PINNED not in entry.flags
-            and index.get(entry.out)
-            and (entry.out in up or entry.flags & NOWHERE)
+            for entry in static(self.fib)
+            if index.get(entry.out) and (entry.out in up or entry.flags & NOWHERE)
         }
         present = dict.fromkeys(route for route in read(self._socket) if route.protocol == _OURS)
         gone = [delete(route) for route in present if route not in wanted]
@@ -176,15 +173,33 @@ def kept(socket: Socket, index: int) -> Iterator[None]:
     socket.request(*(add(route) for route in before))
 
 
-def adopted(fib: Fib, socket: Socket, device: dict[int, int]) -> None:
-    """Enter the static routes that another server put into the kernel."""
-    for route in read(socket):
-        found = _foreign(route, device, fib) if route.protocol == _OURS else None
-        if found is not None:
-            flags = found.flags & ~RouteFlag.PROTO1 | RouteFlag.STATIC
-            gateway = found.gateway or (_LOOPBACK[route.destination.version] if flags & NOWHERE else None)
-            source = fib.source_on(found.out, gateway or route.destination.network_address)
-            fib.add(replace(found, flags=flags, gateway=gateway, source=source))
+def static(fib: Fib) -> list[Entry]:
+    """The static routes of a table."""
+    return [e for e in fib.entries() if RouteFlag.STATIC in e.flags and RouteFlag.PINNED not in e.flags]
+
+
+def recorded(entry: Entry) -> dict[str, object]:
+    """A static route as json can hold it. What else an entry says follows from its table."""
+    return {
+        "destination": str(entry.destination),
+        "gateway": None if entry.gateway is None else str(entry.gateway),
+        "flags": int(entry.flags),
+        "out": entry.out,
+        "zone": entry.zone,
+        "mtu": entry.mtu,
+        "weight": entry.weight,
+    }
+
+
+def adopt(fib: Fib, records: Sequence[Mapping[str, Any]]) -> None:
+    """Enter the static routes that another server recorded; its interfaces and their addresses are there."""
+    for record in records:
+        destination = ip_network(record["destination"])
+        gateway = None if record["gateway"] is None else ip_address(record["gateway"])
+        out = record["out"]
+        source = fib.source_on(out, gateway or destination.network_address)
+        flags, zone = RouteFlag(record["flags"]), record["zone"]
+        fib.add(Entry(destination, flags, out, out, gateway, source, zone, record["mtu"], record["weight"]))
 
 
 def _kernel_route(entry: Entry, index: dict[int, int], loopback: int | None) -> KernelRoute:

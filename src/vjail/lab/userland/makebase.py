@@ -55,11 +55,11 @@ def make_base(
     archive of one). `machine` is what uname(2) says. `tell` is told each step as it begins. Raises UserlandError;
     whatever is raised, KeyboardInterrupt too, nothing is left of what was made.
     """
-    dest = posixpath.abspath(dest)
+    shown, dest = dest, posixpath.abspath(dest)
     if os.path.lexists(dest) and (not os.path.isdir(dest) or os.listdir(dest)):
-        raise UserlandError(dest, "is there already, and no empty directory", "name another, or remove it")
+        raise UserlandError(shown, "is there already, and no empty directory", "name another, or remove it")
     if isinstance(source, str) and os.path.isdir(source) and _is_below(dest, source):
-        raise UserlandError(dest, f"is inside {source}, which is to be copied", "name a directory outside it")
+        raise UserlandError(shown, f"is inside {source}, which is to be copied", "name a directory outside it")
     try:
         with _unfinished(dest) as partial:
             notes = _fill(partial, source, machine, natives, tell)
