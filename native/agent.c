@@ -110,18 +110,22 @@ struct record {
 };
 enum { REPORTED, FAILED };
 
-/* PID 1 of a process namespace: reaps, and where it may end, ends with the last other process. */
+/* PID 1 of a process namespace: reaps, and where it may end, ends with the last other process; but not between a
+ * SIGUSR2 and a SIGUSR1, while the server puts another one in. */
 static void serve_as_init(int ends_when_empty)
 {
-    uint64_t wanted = bit(SIG_CHLD) | bit(SIG_USR1);
-    sys3(__NR_close_range, 0, ~0u, 0);
+    uint64_t wanted = bit(SIG_CHLD) | bit(SIG_USR1) | bit(SIG_USR2);
+    int held = 0;
     sys4(__NR_rt_sigprocmask, SIG_SETMASK, &wanted, 0, 8);
+    sys3(__NR_close_range, 0, ~0u, 0);
     for (;;) {
         struct siginfo info;
-        sys4(__NR_rt_sigtimedwait, &wanted, &info, 0, 8);
+        word signal = sys4(__NR_rt_sigtimedwait, &wanted, &info, 0, 8);
+        if (signal == SIG_USR1 || signal == SIG_USR2)
+            held = signal == SIG_USR2;
         while (sys4(__NR_wait4, -1, 0, WNOHANG, 0) > 0)
             ;
-        if (ends_when_empty && sys2(__NR_kill, -1, 0) == -ESRCH)
+        if (ends_when_empty && !held && sys2(__NR_kill, -1, 0) == -ESRCH)
             leave(0);
     }
 }

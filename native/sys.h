@@ -59,7 +59,7 @@ __asm__(".text\n.globl _start\n_start:\n mov x29,#0\n mov x30,#0\n mov x0,sp\n b
 /* Numbers of Linux, the same on both machines. */
 enum { EPERM = 1, EINTR = 4, EAGAIN = 11, ESRCH = 3, EPIPE = 32, EPROTO = 71 };
 enum { SI_KERNEL = 0x80 };
-enum { SIG_HUP = 1, SIG_INT = 2, SIG_QUIT = 3, SIG_KILL = 9, SIG_USR1 = 10, SIG_PIPE = 13, SIG_TERM = 15, SIG_CHLD = 17 };
+enum { SIG_HUP = 1, SIG_INT = 2, SIG_QUIT = 3, SIG_KILL = 9, SIG_USR1 = 10, SIG_USR2 = 12, SIG_PIPE = 13, SIG_TERM = 15, SIG_CHLD = 17 };
 enum { SIG_CONT = 18, SIG_TSTP = 20, SIG_TTOU = 22 };
 enum { SIG_BLOCK = 0, SIG_SETMASK = 2 };
 enum { POLL_IN = 1, POLL_HUP = 16 };

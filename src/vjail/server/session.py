@@ -12,7 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from signal import SIGKILL, pidfd_send_signal
@@ -199,14 +199,7 @@ class AgentSession:
         try:
             child = await self._spawn(process)
         except ProgramError as error:
-            # The last other process of a jail may end just when one goes in, and its process namespace with it.
-            if not (process.jid and error.step == "fork" and error.code == 12):
-                raise _start_error(process, error) from None
-            self._host.jails.lost_init(process.jid)
-            try:
-                child = await self._spawn(process)
-            except ProgramError as again:
-                raise _start_error(process, again) from None
+            raise _start_error(process, error) from None
         except KernelError as error:
             raise StartError("jail_attach", error.errno.text) from None
         except ConversationClosed:
@@ -216,7 +209,8 @@ class AgentSession:
     async def _spawn(self, process: Process) -> Child:
         target = process.jid or self._caller.jid
         elsewhere = self._caller.outside or target != self._caller.jid
-        with self._opened(process.output) as output:
+        jail = self._host.jails.held(target) if elsewhere and target else nullcontext()
+        with self._opened(process.output) as output, jail:
             execution = Execution(
                 process.argv,
                 self._caller.environ if process.environ is None else process.environ,
@@ -230,8 +224,8 @@ class AgentSession:
             flags |= INTERACTIVE if process.interactive else 0
             child = self._streams.conversation.spawn(self._program(execution, target, elsewhere), flags=flags)
             await child.started
-        if target and child.pidfd >= 0:
-            self._host.jails.entered(target, os.dup(child.pidfd))
+            if target and child.pidfd >= 0:
+                self._host.jails.entered(target, os.dup(child.pidfd))
         return child
 
     @contextmanager

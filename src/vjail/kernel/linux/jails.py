@@ -13,7 +13,8 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from vjail.conf.jailconf import Jailsys
@@ -189,12 +190,37 @@ class LinuxJails:
 
     # --- processes ---------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def held(self, jid: int) -> Iterator[None]:
+        """While a process is put into the jail its PID 1, which is started if there is none, does not end.
+
+        Else it might find itself alone just before, and take the new one along in its end.
+        """
+        space = self._space(jid)
+        while space.init is None or not _holds(space.init):
+            self.lost_init(jid)
+            space = self._space(jid)
+            if space.init is None:
+                space.init = spaces.make_init(self._lab, self._host, space)
+                self._watch.add(space.init.pidfd, lambda: self.lost_init(jid))
+        space.entering += 1
+        try:
+            yield
+        finally:
+            space.entering -= 1
+            self.look(jid)
+
+    def _space(self, jid: int) -> JailSpace:
+        """A jail's namespaces. Raises KernelError(EINVAL), jail_attach(2)'s, where it has just ended."""
+        space = self._jails.get(jid)
+        if space is None:
+            raise KernelError(Errno.EINVAL)
+        return space
+
     def place(self, jid: int) -> JailPlace:
-        """Where to put a process that is to run in the jail; starts its PID 1 if it has none."""
+        """Where to put a process that is to run in the jail, which is `held`."""
         space = self._jails[jid]
-        if space.init is None:
-            space.init = spaces.make_init(self._lab, self._host, space)
-            self._watch.add(space.init.pidfd, lambda: self.lost_init(jid))
+        assert space.init is not None
         return JailPlace(space, space.init, self._rights[jid])
 
     def entered(self, jid: int, pidfd: int) -> None:
@@ -237,7 +263,7 @@ class LinuxJails:
     def look(self, jid: int) -> None:
         """Have the jail's PID 1 look whether it is alone."""
         space = self._jails.get(jid)
-        if space is not None and space.init is not None:
+        if space is not None and space.init is not None and not space.entering:
             try:
                 signal.pidfd_send_signal(space.init.pidfd, signal.SIGUSR1)
             except ProcessLookupError:
@@ -323,6 +349,9 @@ class LinuxJails:
                     self.entered(jid, pidfd)
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
+        for jid in list(self._jails):
+            # One that the other server held is let go.
+            self.look(jid)
 
     def _enter(self, prison: Prison, space: JailSpace, root: str) -> None:
         self._jails[prison.jid] = space
@@ -336,6 +365,29 @@ _ALLOWED = ("raw_sockets", "reserved_ports", "set_hostname", "socket_af", "mlock
 def _proc_of(root: str) -> str:
     """Where a root has its procfs."""
     return f"{root.rstrip('/')}/proc"
+
+
+def _holds(init: spaces.Init) -> bool:
+    """Have a jail's PID 1 not end; False where it is ending."""
+    try:
+        signal.pidfd_send_signal(init.pidfd, signal.SIGUSR2)
+        # It has taken the signal when that is no longer pending, which takes microseconds.
+        while not select.select([init.pidfd], [], [], 0)[0]:
+            if not _pending(init.pid) >> signal.SIGUSR2 - 1 & 1:
+                return True
+            os.sched_yield()
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    select.select([init.pidfd], [], [], _PATIENCE)
+    return False
+
+
+def _pending(pid: int) -> int:
+    """The signals that wait for a process, bit by bit."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("ShdPnd:"):
+            return int(line.split()[1], 16)
+    return 0
 
 
 def pid_of(pidfd: int) -> int:

@@ -175,6 +175,8 @@ class JailSpace:
     """Whether a procfs is mounted at its /proc, for which its own processes must be shown there."""
     others: dict[int, int] = field(default_factory=dict)
     """Processes put into it from outside: pid in the lab → pidfd."""
+    entering: int = 0
+    """How many are just being put into it."""
 
     def close(self) -> None:
         """Let go of them."""
