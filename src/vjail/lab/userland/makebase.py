@@ -103,7 +103,14 @@ def _put(partial: str, dest: str) -> None:
         os.rename(partial, dest)
         return
     for name in os.listdir(partial):
-        os.rename(posixpath.join(partial, name), posixpath.join(dest, name))
+        source, target = posixpath.join(partial, name), posixpath.join(dest, name)
+        mode = os.lstat(source).st_mode
+        if stat.S_ISDIR(mode):
+            # A directory that goes elsewhere is written to (its ..), which even its owner may not without w.
+            os.chmod(source, stat.S_IMODE(mode) | stat.S_IWUSR)
+        os.rename(source, target)
+        if stat.S_ISDIR(mode):
+            os.chmod(target, stat.S_IMODE(mode))
 
 
 def _remove(top: str) -> None:
