@@ -26,11 +26,11 @@ def at_start(system: System, crontab: str, path: str = "/etc/crontab") -> None:
     eventually(system.path("/tmp/done").exists)
 
 
-def output(system: System, lines: int = 1) -> str:
-    """What a command wrote to /tmp/out, once these are whole lines."""
-    path = system.path("/tmp/out")
-    eventually(lambda: path.exists() and path.read_text().count("\n") >= lines)
-    return path.read_text()
+def output(system: System, path: str = "/tmp/out", lines: int = 1) -> str:
+    """What a command wrote, once it is so many lines."""
+    file = system.path(path)
+    eventually(lambda: file.exists() and file.read_text().count("\n") >= lines)
+    return file.read_text()
 
 
 def test_it_is_a_daemon_when_the_start_returns(system: System):
@@ -63,7 +63,7 @@ def test_another_s_pid_file_is_left(system: System):
 
 def test_a_commands_surroundings(system: System):
     at_start(system, "@reboot root (pwd; umask; env | sort; id -u; test -t 0 || cat) >/tmp/out 2>&1\n")
-    assert output(system, 9).splitlines() == [
+    assert output(system, lines=9).splitlines() == [
         "/root",
         "0022",
         "HOME=/root",
@@ -110,7 +110,7 @@ def test_a_home_that_is_not_there(system: System):
 
 def test_input_comes_after_a_percent_sign(system: System):
     at_start(system, r"@reboot root cat >/tmp/out%one%two 50\%%" + "\n" + r"@reboot root echo 100\% >/tmp/none" + "\n")
-    assert output(system, 3) == "one\ntwo 50%\n\n"
+    assert output(system, lines=3) == "one\ntwo 50%\n\n"
     assert output(system, "/tmp/none") == "100%\n"
 
 
@@ -120,7 +120,7 @@ def test_a_command_runs_as_its_user(system: System):
     system.put("/etc/group", system.path("/etc/group").read_text() + "extra:*:500:www,operator\nmore:*:501:operator\n")
     system.path("/tmp").chmod(0o1777)
     at_start(system, "@reboot operator (id; echo $HOME $USER; pwd) >/tmp/out 2>&1\n")
-    assert output(system, 3).splitlines() == [
+    assert output(system, lines=3).splitlines() == [
         "uid=2(operator) gid=5(operator) groups=5(operator),500(extra),501(more)",
         "/ operator",
         "/",
