@@ -12,7 +12,7 @@ from types import FrameType
 
 from vjail.cli.lab import fail
 from vjail.lab.userland import Machine, Natives, UserlandError, make_base
-from vjail.server.progress import Progress
+from vjail.progress import Progress
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -9,10 +9,10 @@ from typing import Any
 from vjail.command.rc.subr import ENVIRONMENT
 from vjail.jail import environment
 from vjail.kernel.core.prison_record import Prison
+from vjail.progress import Progress
 from vjail.server.connection import Opening
 from vjail.server.host import LabHost
 from vjail.server.lab import RunningLab
-from vjail.server.progress import Progress
 from vjail.server.session import Caller, Streams
 from vjail.session import User
 

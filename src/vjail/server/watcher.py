@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from vjail.conf.position import Span
 from vjail.jail.events import Action, Event, State
-from vjail.server.progress import Progress
+from vjail.progress import Progress
 
 _PAST = {Action.START: "started", Action.STOP: "stopped", Action.MODIFY: "changed", Action.UNDO: "taken back"}
 

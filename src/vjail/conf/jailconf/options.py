@@ -23,11 +23,6 @@ def spellings(name: str) -> tuple[str, ...]:
             return tuple(found)
 
 
-def same_option(one: str, other: str) -> bool:
-    """Whether two names are the same option."""
-    return one == other or other in spellings(one)
-
-
 def match(name: str, known: Iterable[str]) -> str | None:
     """The first of the known names that is the same option as `name`."""
     candidates = spellings(name)

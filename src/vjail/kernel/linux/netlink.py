@@ -138,14 +138,6 @@ class Socket:
         if error is not None:
             raise error
 
-    def try_each(self, requests: Sequence[Request]) -> list[NetlinkError | None]:
-        """Carry requests out, many to a send; the outcome of each."""
-        outcomes: list[NetlinkError | None] = []
-        for batch in _batches(requests):
-            first = self._send(batch)
-            outcomes.extend(self._acknowledgements(batch, first))
-        return outcomes
-
     def dump(self, kind: int, body: bytes) -> list[Message]:
         """All messages the kernel answers a dump request with; again from the start where it changed meanwhile."""
         for _ in range(16):

@@ -642,7 +642,7 @@ class LinuxNetwork:
     def _let_pass(self, ifnet: IfNet) -> None:
         """Let frames pass an interface, its other end and their bridges as soon as it is up, as on FreeBSD.
 
-        Linux lets a device know of its carrier in a while, within a second; asked for the device, at once (since 6.8).
+        Linux lets a device know of its carrier in a while, within a second; asked for the device, at once.
         """
         ends = [self._ports[ident] for ident in (ifnet.ident, ifnet.peer) if ident in self._ports]
         bridges = [self._ports[end.ifnet.member.bridge] for end in ends if end.ifnet.member is not None]
