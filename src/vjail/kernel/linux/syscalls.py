@@ -70,6 +70,7 @@ _X86_64 = {
     "capset": 126, "pivot_root": 155, "prctl": 157, "chroot": 161, "mount": 165, "umount2": 166, "sethostname": 170,
     "setdomainname": 171, "openat": 257, "mkdirat": 258, "mknodat": 259, "fchownat": 260, "symlinkat": 266,
     "fchmodat": 268, "unshare": 272, "setns": 308, "dup3": 292, "prlimit64": 302, "seccomp": 317,
+    "bpf": 321,
     "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432,
     "pidfd_open": 434, "close_range": 436, "openat2": 437, "mount_setattr": 442,
 }  # fmt: skip
@@ -80,6 +81,7 @@ _AARCH64 = {
     "capset": 91, "pivot_root": 41, "prctl": 167, "chroot": 51, "mount": 40, "umount2": 39, "sethostname": 161,
     "setdomainname": 162, "openat": 56, "mkdirat": 34, "mknodat": 33, "fchownat": 54, "symlinkat": 36,
     "fchmodat": 53, "unshare": 97, "setns": 268, "dup3": 24, "prlimit64": 261, "seccomp": 277,
+    "bpf": 280,
     "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432,
     "pidfd_open": 434, "close_range": 436, "openat2": 437, "mount_setattr": 442,
 }  # fmt: skip
