@@ -1,0 +1,82 @@
+"""Which device of Linux an interface of each kind is, and how it is made: the one place that a new kind is added to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vjail.kernel.core.ifnet import IfNet
+from vjail.kernel.linux import links
+from vjail.kernel.linux.netlink import Socket
+from vjail.kernel.linux.vnets import LOOPBACK
+from vjail.kernel.observed import Kind, MemberFlag
+
+Make = Callable[[Socket, Sequence[IfNet], str], None]
+"""Makes the device of an interface (of both halves of an epair) under a name in a socket's vnet, down, with lladdr and
+mtu. Raises NetlinkError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """How an interface is realised.
+
+    `make` is None where nothing is made: the device is there already (`found`), or there is none until the interface
+    has something to carry, if ever. `linux` are the names by which Linux knows the devices that are made. What Linux
+    keeps where it was made (`stays`) is made anew where the interface moves to.
+    """
+
+    make: Make | None = None
+    found: bool = False
+    linux: tuple[str, ...] = ()
+    stays: bool = False
+
+
+def _make_veth(socket: Socket, interfaces: Sequence[IfNet], name: str) -> None:
+    a, b = ((each.name, each.lladdr or bytes(6)) for each in interfaces)
+    socket.request(links.new_veth(a, b, interfaces[0].mtu))
+
+
+def _make_bridge(socket: Socket, interfaces: Sequence[IfNet], name: str) -> None:
+    bridge = interfaces[0]
+    socket.request(links.new_bridge(name, bridge.lladdr or b"\x02\0\0\0\0\1", bridge_settings(bridge)))
+    # An MTU that was set is not changed by members that come and go.
+    index = links.read_link(socket.get(*links.get_link(name))).index
+    socket.request(links.set_mtu(index, bridge.mtu))
+
+
+def _make_loopback(socket: Socket, interfaces: Sequence[IfNet], name: str) -> None:
+    if name != LOOPBACK:
+        # Linux has one loopback to a namespace; a bridge without ports keeps addresses just as well.
+        _make_bridge(socket, interfaces, name)
+        return
+    index = links.read_link(socket.get(*links.get_link(name))).index
+    socket.request(links.set_mtu(index, interfaces[0].mtu))
+
+
+DEVICES = {
+    Kind.NIC: Device(found=True),
+    Kind.EPAIR: Device(_make_veth, linux=("veth",)),
+    Kind.BRIDGE: Device(_make_bridge, linux=("bridge",), stays=True),
+    Kind.LOOPBACK: Device(_make_loopback, linux=("bridge",), stays=True),
+    Kind.VLAN: Device(linux=("vlan",)),
+    Kind.PFLOG: Device(),
+}
+
+MADE = frozenset(name for device in DEVICES.values() for name in device.linux)
+"""The kinds of devices, in Linux's words, that are made here."""
+
+
+def bridge_settings(ifnet: IfNet) -> dict[int, bytes]:
+    """A bridge's own numbers for Linux."""
+    state = ifnet.bridge
+    if state is None:
+        return links.bridge_settings(ageing=1200, priority=32768, stp=False, fwddelay=15, hellotime=2, maxage=20)
+    stp = any(MemberFlag.STP in member.flags for member in state.members.values())
+    return links.bridge_settings(
+        ageing=state.timeout,
+        priority=state.priority,
+        stp=stp,
+        fwddelay=state.fwddelay,
+        hellotime=state.hellotime,
+        maxage=state.maxage,
+    )

@@ -1,0 +1,139 @@
+"""Making, moving, renaming and removing the devices of interfaces, and taking over those another server made."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Sequence
+
+from vjail.kernel.core.ifnet import IfNet
+from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.linux import links
+from vjail.kernel.linux.inet import Inets
+from vjail.kernel.linux.kinds import DEVICES, MADE
+from vjail.kernel.linux.netlink import NetlinkError
+from vjail.kernel.linux.ports import Port, Ports, as_freebsd, tolerant
+from vjail.kernel.linux.routes import kept
+from vjail.kernel.linux.vnets import LOOPBACK
+from vjail.kernel.observed import Kind
+
+
+class Making:
+    """Devices coming, going and moving between vnets."""
+
+    def __init__(self, ports: Ports, inets: Inets) -> None:
+        self._ports = ports
+        self._inets = inets
+
+    def create(self, interfaces: Sequence[IfNet]) -> None:
+        """Make an interface, or both halves of an epair."""
+        first = interfaces[0]
+        device = DEVICES.get(first.kind)
+        if device is None:
+            raise KernelError(Errno.EOPNOTSUPP)
+        has_device = device.found or device.make is not None
+        with as_freebsd():
+            if device.make is not None:
+                device.make(self._ports.socket(first), interfaces, first.name)
+            indexes = [self._ports.look_up(each.vnet, each.name) if has_device else 0 for each in interfaces]
+        for each, index in zip(interfaces, indexes, strict=True):
+            self._ports.enter(Port(each, each.vnet, index), each.vnet)
+        if first.kind is Kind.LOOPBACK:
+            self._inets.set_inet6(first, True)
+
+    def destroy(self, interfaces: Sequence[IfNet]) -> None:
+        """Remove an interface, or both halves of an epair, wherever they are."""
+        ports = [self._ports.leave(each.ident) for each in interfaces]
+        first = ports[0]
+        if first.index and first.ifnet.name != LOOPBACK:
+            with as_freebsd():
+                socket = self._ports.vnets[first.vnet].socket
+                socket.request(tolerant(links.delete(first.index), errno.ENODEV))
+
+    def rename(self, ifnet: IfNet, name: str) -> None:
+        """Give it another name."""
+        port = self._ports[ifnet.ident]
+        if not port.index:
+            return
+        socket = self._ports.vnets[port.vnet].socket
+        with as_freebsd():
+            try:
+                socket.request(links.rename(port.index, name))
+            except NetlinkError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                # Before Linux 6.2 only what is down can be renamed.
+                with kept(socket, port.index):
+                    socket.request(links.set_flags(port.index, 0, links.IFF_UP), links.rename(port.index, name))
+                    socket.request(links.set_flags(port.index, links.IFF_UP, links.IFF_UP))
+
+    def move(self, ifnet: IfNet, vnet: int, name: str) -> None:
+        """Move it to `vnet`, down and without addresses."""
+        source = self._ports.vnets[self._ports[ifnet.ident].vnet].socket
+        port = self._ports.leave(ifnet.ident)
+        port.inet6.clear()
+        port.addresses.clear()
+        port.up = port.inet6_enabled = False
+        if port.index:
+            with as_freebsd():
+                device = DEVICES[ifnet.kind]
+                if device.stays and device.make is not None:
+                    device.make(self._ports.vnets[vnet].socket, [ifnet], name)
+                    source.request(links.delete(port.index))
+                else:
+                    # Promiscuous mode does not go with it; what the core then wants it says again.
+                    source.request(
+                        links.set_flags(port.index, 0, links.IFF_UP | links.IFF_PROMISC),
+                        links.move(port.index, self._ports.vnets[vnet].namespace, name),
+                    )
+                port.index = self._ports.look_up(vnet, name)
+        self._ports.enter(port, vnet)
+
+    # --- taking over ---
+
+    def adopt(self, interfaces: Sequence[IfNet]) -> None:
+        """Take over interfaces that another server made."""
+        for each in interfaces:
+            port = Port(each, each.vnet, 0, addresses=[held.address for held in each.addresses])
+            with contextlib.suppress(NetlinkError):
+                port.index = self._ports.look_up(each.vnet, each.name)
+            self._ports.enter(port, each.vnet)
+        self._put_right()
+        for port in self._ports:
+            self._adopt_address(port)
+        for port in self._ports:
+            self._inets.adopt(port)
+        self._ports.adopt_routes()
+
+    def _adopt_address(self, port: Port) -> None:
+        """Find out whether a device has the address it should have, or would not take it."""
+        if port.index and port.ifnet.lladdr is not None:
+            socket = self._ports.vnets[port.vnet].socket
+            device = links.read_link(socket.get(*links.get_link_at(port.index)))
+            if device.address != port.ifnet.lladdr:
+                port.lladdr = port.ifnet.lladdr
+
+    def _put_right(self) -> None:
+        """Undo what another server had done to devices, but not written down, when it died."""
+        vnets = self._ports.vnets
+        known = {(port.vnet, port.index) for port in self._ports}
+        strangers: dict[bytes, tuple[int, links.Link]] = {}
+        for vnet in self._ports.vnets_in_use():
+            for link in map(links.read_link, vnets[vnet].socket.dump(*links.dump_links())):
+                if link.kind in MADE and (vnet, link.index) not in known:
+                    strangers[link.address] = vnet, link
+        for port in self._ports:
+            found = strangers.pop(port.ifnet.lladdr or b"", None) if not port.index else None
+            if found is None:
+                continue
+            vnet, link = found
+            socket, name = vnets[vnet].socket, port.ifnet.name
+            with contextlib.suppress(NetlinkError):
+                if vnet == port.vnet:
+                    socket.request(links.set_flags(link.index, 0, links.IFF_UP), links.rename(link.index, name))
+                else:
+                    socket.request(links.move(link.index, vnets[port.vnet].namespace, name))
+                port.index = self._ports.look_up(port.vnet, name)
+        for vnet, link in strangers.values():
+            with contextlib.suppress(NetlinkError):
+                vnets[vnet].socket.request(tolerant(links.delete(link.index), errno.ENODEV))
