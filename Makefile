@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VJAIL = .venv/bin/vjail
 
-.PHONY: help setup demo test check native clean
+.PHONY: help setup demo test check bench native clean
 
 help:
 	@echo "make demo    bring the example of two jails up, ping, and take it away"
 	@echo "make test    run all tests"
 	@echo "make check   lint, types and the tests that need no kernel"
+	@echo "make bench   how fast it is, beside mininet (as root; make bench BENCH=--quick: small)"
 	@echo "make setup   make .venv with .venv/bin/vjail"
 
 setup:
@@ -25,6 +26,9 @@ check:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/pytest -m "not real"
+
+bench:
+	@sh tools/bench.sh $(BENCH)
 
 # For maintainers: builds the native programs for every machine whose compiler is here.
 native:
