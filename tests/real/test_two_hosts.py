@@ -71,7 +71,8 @@ def test_two_hosts_on_one_wire(box: Sandbox) -> None:
     assert box.vjail("stop", "-p", LAB, "a:off") == Result(0, "", "a:off: stopped\n")
     assert box.vjail("ls", LAB) == Result(0, SHOWN, "")
     data = json.loads(box.vjail("ls", "--json", LAB).out)
-    assert data["wires"] == {"w0": [{"host": "a", "nic": "vtnet0"}, {"host": "b", "nic": "vtnet0"}]}
+    plugs = [{"host": host, "nic": "vtnet0", "cut": False} for host in "ab"]
+    assert data["wires"] == {"w0": {"cut": False, "plugs": plugs}}
     assert [(host["host"], [jail["state"] for jail in host["jails"]]) for host in data["hosts"]] == [
         ("a", ["idle", "stopped"]),
         ("b", ["idle", "idle"]),

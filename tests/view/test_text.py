@@ -154,7 +154,8 @@ def test_many_members_are_counted(count: int, shown: str) -> None:
 def test_a_lab_as_data() -> None:
     data = as_json(LAB)
     assert set(data) == {"lab", "path", "hosts", "wires"}
-    assert data["wires"] == {"w0": [{"host": "a", "nic": "vtnet0"}, {"host": "b", "nic": "vtnet0"}]}
+    plugs = [{"host": "a", "nic": "vtnet0", "cut": False}, {"host": "b", "nic": "vtnet0", "cut": False}]
+    assert data["wires"] == {"w0": {"cut": False, "plugs": plugs}}
     hosts = data["hosts"]
     assert isinstance(hosts, list)
     a = hosts[0]

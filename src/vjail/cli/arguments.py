@@ -85,7 +85,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     parser.add_argument("--version", action="version", version=f"vjail {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
-    for add in (_show, _up, _down, _start_stop, _ls, _exec, _console, _shell, _base):
+    for add in (_show, _up, _down, _start_stop, _ls, _cut_mend, _exec, _console, _shell, _base):
         add(commands)
     return parser, dict(commands.choices)
 
@@ -214,6 +214,17 @@ def _ls(commands: _Commands[_Parser]) -> None:
         "-v", "--verbose", action="store_true", help="leave nothing out: lo0, MAC addresses, MTUs, link-local addresses"
     )
     parser.set_defaults(run=_runs("running", "ls"))
+
+
+def _cut_mend(commands: _Commands[_Parser]) -> None:
+    for name, does in (
+        ("cut", "cut wires of a lab that is up, or pull single plugs: the NICs lose their carrier"),
+        ("mend", "join wires again that were cut, or put plugs back"),
+    ):
+        parser = _command(commands, name, does, f"vjail {name} w0", f"vjail {name} gateway:em0")
+        _lab_option(parser)
+        parser.add_argument("wires", nargs="+", metavar="WIRE", help="a wire, or HOST:NIC for one plug on it")
+        parser.set_defaults(run=_runs("running", name))
 
 
 def _exec(commands: _Commands[_Parser]) -> None:

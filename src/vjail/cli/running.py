@@ -1,4 +1,4 @@
-"""start, stop, ls, exec, console, shell: requests to the server of a lab that is up."""
+"""start, stop, ls, cut, mend, exec, console, shell: requests to the server of a lab that is up."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def stop(arguments: argparse.Namespace) -> int:
 def ls(arguments: argparse.Namespace) -> int:
     """`vjail ls`."""
     return _ask(arguments.path, "ls", {"json": arguments.json, "verbose": arguments.verbose})
+
+
+def cut(arguments: argparse.Namespace) -> int:
+    """`vjail cut WIRE…`."""
+    return _ask(arguments.path, "cut", {"wires": arguments.wires})
+
+
+def mend(arguments: argparse.Namespace) -> int:
+    """`vjail mend WIRE…`."""
+    return _ask(arguments.path, "mend", {"wires": arguments.wires})
 
 
 def execute(arguments: argparse.Namespace) -> int:

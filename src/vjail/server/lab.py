@@ -17,13 +17,14 @@ from vjail.kernel.linux import spaces
 from vjail.kernel.linux.anchor import agent_binary
 from vjail.kernel.linux.hands import Hands
 from vjail.kernel.linux.spaces import LabSpace
-from vjail.kernel.linux.wires import Wires, nic_address
+from vjail.kernel.linux.wires import Wires
 from vjail.lab.model import Lab, LabHostSpec
 from vjail.lab.runtime import STATE
 from vjail.release import Release
 from vjail.server.host import LabHost
 from vjail.server.provision import Provisioner
 from vjail.server.store import Store
+from vjail.server.wiring import Wiring
 
 _LAB = ""
 """The name under which the store keeps what is of the lab, and of no host."""
@@ -45,11 +46,11 @@ class RunningLab:
         self._store = Store(folder / STATE, lambda commit: loop.call_soon(commit))
         self._journal = self._store.host(_LAB)
         self._agent = agent_binary().read_bytes()
-        self._wires = Wires(self.space)
         self._strangers = 20_000
         self.origin = Path((folder / "lab").read_text().rstrip("\n"))
         self.name = (self.origin.parent if self.origin.is_file() else self.origin).name
         self.hosts: dict[str, LabHost] = {}
+        self.wiring = Wiring(Wires(self.space), self._journal, self.name, self.hosts)
         self.changing = asyncio.Lock()
         """Held by who starts or stops jails."""
         self.provisioner = Provisioner(tree, self.space)
@@ -77,12 +78,11 @@ class RunningLab:
         """
         (self._tree / "hosts" / spec.name / "jails").mkdir()
         space = spaces.make_host(self.space, self.root_of(spec.name), spec.name)
-        nics = {nic: nic_address(lab.name, spec.name, nic) for nic in spec.nics}
-        for nic, wire in spec.nics.items():
-            self._wires.plug(wire, space.namespaces["net"], {nic: nics[nic]})
+        nics = self.wiring.plug(spec.name, space.namespaces["net"], spec.nics)
         host = self._host(spec.name, space, lab.release)
         host.nics.update(spec.nics)
         host.create(nics)
+        self.wiring.settle(host)
         host.mount_driver.hidden.update(hidden)
         self.hosts[spec.name] = host
         return host
@@ -114,6 +114,7 @@ class RunningLab:
     def drop_host(self, host: LabHost) -> None:
         """Take a host away, whatever state it is in."""
         del self.hosts[host.name]
+        self.wiring.forget(host)
         host.close()
         self._end_host(host.name, host.space.init)
 
@@ -141,6 +142,7 @@ class RunningLab:
         host.mount_driver.hidden.update(record["hidden"])
         host.nics.update(record["nics"])
         host.restore()
+        self.wiring.settle(host)
         self.hosts[name] = host
 
     def _host(self, name: str, space: spaces.HostSpace, release: Release) -> LabHost:

@@ -13,7 +13,7 @@ from vjail.view.topology import HostView, JailView, LabView, Stack
 
 def seen(lab: RunningLab) -> LabView:
     """The lab with its hosts, and their jails: those that are there, and those that are configured and not there."""
-    return LabView(lab.name, str(lab.origin), [_host(host) for host in lab.hosts.values()])
+    return LabView(lab.name, str(lab.origin), [_host(host) for host in lab.hosts.values()], lab.wiring.cut)
 
 
 def _host(host: LabHost) -> HostView:

@@ -21,6 +21,7 @@ from vjail.server.request import Request, Unfit
 from vjail.server.session import AgentSession, Streams
 from vjail.server.up import Up, Wanted
 from vjail.server.watcher import Watcher, explained, mend, placed
+from vjail.server.wiring import Unknown
 from vjail.session import Exit, Process, StartError, User
 from vjail.view.text import as_text
 from vjail.view.topology import as_json
@@ -131,6 +132,34 @@ async def _ls(request: Request) -> int:
     return 0
 
 
+# --- wires ------------------------------------------------------------------------------------------------------------
+
+
+async def _cut(request: Request) -> int:
+    return _change_wires(request, cut=True)
+
+
+async def _mend(request: Request) -> int:
+    return _change_wires(request, cut=False)
+
+
+def _change_wires(request: Request, *, cut: bool) -> int:
+    """Cut or mend wires and plugs; a name that is wrong changes nothing of the others."""
+    wiring = request.lab.wiring
+    changed, same = ("cut", "cut already") if cut else ("mended", "not cut")
+    code = 0
+    for word in request.details["wires"]:
+        try:
+            text = f"{word}: {changed if wiring.change(word, cut=cut) else same}"
+            others = [] if cut else wiring.still_out(word)
+        except Unknown as error:
+            request.progress.line(f"vjail: {error}")
+            code = 1
+            continue
+        request.progress.line(text + (f"; still cut: {', '.join(others)}" if others else ""))
+    return code
+
+
 # --- running something ------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +254,8 @@ _ANSWERS: Mapping[str, Callable[[Request], Awaitable[int]]] = {
     "start": _start,
     "stop": _stop_command,
     "ls": _ls,
+    "cut": _cut,
+    "mend": _mend,
     "exec": _execute,
     "console": _console,
     "shell": _shell,

@@ -6,12 +6,12 @@ an interface makes of its MAC), MAC addresses, and what FreeBSD itself made (pfl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from vjail.kernel.observed import Address, Iff, Inet, Inet6, Interface, Kind
-from vjail.view.topology import HostView, JailView, Joints, LabView, Stack, address, mac
+from vjail.view.topology import HostView, JailView, Joints, LabView, Stack, address, is_nic, mac
 
 _WIDEST = 24
 """Columns for a column of the table; what is longer pushes the rest of its line to the right."""
@@ -81,6 +81,7 @@ class _Rows:
 
     def __init__(self, lab: LabView, host: HostView, everything: bool) -> None:
         self._wires = lab.wires()
+        self._cut = lab.cut
         self._host = host
         self._joints = Joints(host)
         self._everything = everything
@@ -110,15 +111,20 @@ class _Rows:
             yield f"⇄ {peer[0] or self._host.name} {peer[1]}"
         if interface.vlan is not None and interface.vlan.parent:
             yield f"vlan {interface.vlan.tag} on {interface.vlan.parent}"
-        nics: Mapping[str, str] = self._host.nics if where is None else {}
-        if interface.name in nics:
-            wire = nics[interface.name]
-            own = self._host.name, interface.name
-            others = [f"{host} {nic}" for host, nic in self._wires[wire] if (host, nic) != own]
-            yield f"wire {wire}" + (f" ⇄ {_listed(others, 'others')}" if others else "")
+        if is_nic(interface, self._host.nics):
+            yield self._plugged(interface.drivername)
         bridge = self._joints.bridge(where, interface)
         if bridge is not None:
             yield f"in {bridge}"
+
+    def _plugged(self, nic: str) -> str:
+        """The wire a card is on and what else is there; of what is cut, that it is."""
+        wire = self._host.nics[nic]
+        if f"{self._host.name}:{nic}" in self._cut:
+            return f"wire {wire}, unplugged"
+        others = [f"{host} {other}" for host, other in self._wires[wire] if (host, other) != (self._host.name, nic)]
+        joined = f" ⇄ {_listed(others, 'others')}" if others else ""
+        return f"wire {wire}{' (cut)' if wire in self._cut else ''}{joined}"
 
 
 def _listed(names: Sequence[str], what: str) -> str:

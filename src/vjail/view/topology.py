@@ -5,7 +5,7 @@ What `vjail ls` prints for people is text.py's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from vjail.kernel.observed import Address, Iff, Inet, Inet6, Interface, Kind
@@ -55,6 +55,8 @@ class LabView:
     name: str
     origin: str
     hosts: Sequence[HostView]
+    cut: Set[str] = frozenset()
+    """The wires that are cut, and as HOST:NIC the plugs that are pulled."""
 
     def wires(self) -> dict[str, list[tuple[str, str]]]:
         """The NICs on each wire, as pairs of a host's and a card's name."""
@@ -115,7 +117,11 @@ def as_json(lab: LabView) -> dict[str, object]:
         "path": lab.origin,
         "hosts": [_host(host) for host in lab.hosts],
         "wires": {
-            wire: [{"host": host, "nic": nic} for host, nic in nics] for wire, nics in sorted(lab.wires().items())
+            wire: {
+                "cut": wire in lab.cut,
+                "plugs": [{"host": host, "nic": nic, "cut": f"{host}:{nic}" in lab.cut} for host, nic in nics],
+            }
+            for wire, nics in sorted(lab.wires().items())
         },
     }
 
@@ -126,11 +132,11 @@ def _host(host: HostView) -> dict[str, object]:
         "host": host.name,
         "freebsd": host.release,
         "interfaces": [_interface(None, each, host.nics, joints) for each in host.stack.interfaces],
-        "jails": [_jail(jail, joints) for jail in host.jails],
+        "jails": [_jail(jail, host.nics, joints) for jail in host.jails],
     }
 
 
-def _jail(jail: JailView, joints: Joints) -> dict[str, object]:
+def _jail(jail: JailView, nics: Mapping[str, str], joints: Joints) -> dict[str, object]:
     found: dict[str, object] = {
         "jid": jail.jid or None,
         "name": jail.name,
@@ -141,7 +147,7 @@ def _jail(jail: JailView, joints: Joints) -> dict[str, object]:
         "vnet": jail.stack is not None,
     }
     if jail.stack is not None:
-        found["interfaces"] = [_interface(jail.name, each, {}, joints) for each in jail.stack.interfaces]
+        found["interfaces"] = [_interface(jail.name, each, nics, joints) for each in jail.stack.interfaces]
     elif jail.jid:
         found["shares"] = jail.shares
         found["addresses"] = None if jail.addresses is None else list(jail.addresses)
@@ -166,9 +172,16 @@ def _interface(where: str | None, interface: Interface, nics: Mapping[str, str],
     if interface.kind is Kind.EPAIR:
         peer = joints.peer(where, interface)
         found["peer"] = {"jail": peer[0], "name": peer[1]} if peer is not None else None
-    if interface.name in nics:
-        found["wire"] = nics[interface.name]
+    if interface.status is not None:
+        found["status"] = interface.status
+    if is_nic(interface, nics):
+        found["wire"] = nics[interface.drivername]
     return found
+
+
+def is_nic(interface: Interface, nics: Mapping[str, str]) -> bool:
+    """Whether an interface is one of a host's cards, whatever it is called by now and wherever it is."""
+    return interface.kind is Kind.NIC and interface.drivername in nics
 
 
 def mac(address: bytes | None) -> str | None:

@@ -6,6 +6,7 @@ vlan.py, clone.py and move.py. Sources of the initial values: FreeBSD 13.2's rec
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from vjail.kernel.core.record import UNRECORDED
@@ -178,6 +179,21 @@ def traits(kind: Kind, release: Release) -> Traits:
     if release is Release.V13 and kind in (Kind.NIC, Kind.EPAIR):
         return Traits(born.flags | Iff.KNOWSEPOCH, born.mtu, born.nd6, born.options, born.media, born.status)
     return born
+
+
+_INTEL = re.compile(r"(?:em|igb|igc|ix|ixl|ixv|iavf)\d+")
+
+
+def link_of_nic(made_as: str, active: bool, release: Release) -> tuple[str, str]:
+    """The medium and the status of a NIC with and without carrier, by the name its driver gave it.
+
+    Without one Intel's drivers name no active medium, others name `none` (sys/net/iflib.c's clients, dev/mii/mii.c,
+    dev/virtio/network/if_vtnet.c).
+    """
+    born = traits(Kind.NIC, release)
+    if active:
+        return born.media or "", born.status or ""
+    return "Ethernet autoselect" + ("" if _INTEL.fullmatch(made_as) else " (none)"), "no carrier"
 
 
 def first_path_cost(ifnet: IfNet) -> int:

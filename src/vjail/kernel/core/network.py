@@ -15,7 +15,7 @@ from vjail.kernel.core.addresses import Addresses
 from vjail.kernel.core.bridge import Bridges
 from vjail.kernel.core.clone import CLONERS, Clones, IdentityOf
 from vjail.kernel.core.driver import Clock, NetworkDriver
-from vjail.kernel.core.ifnet import FIRST_LOOPBACK, JUMBO_MTU
+from vjail.kernel.core.ifnet import FIRST_LOOPBACK, JUMBO_MTU, link_of_nic
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.link import Link
 from vjail.kernel.core.move import Ended, Moves, Returned, VnetOf
@@ -160,6 +160,16 @@ class Network:
         ifnet.lladdr = ifnet.hwaddr = nic.lladdr
         ifnet.mtu = nic.mtu
         self._clones.enter([ifnet])
+
+    def set_carrier(self, made_as: str, carrier: bool) -> None:
+        """A NIC of the host's, wherever it is and whatever it is called by now, has carrier or has none.
+
+        It goes on RUNNING, as NICs do on FreeBSD; what is lost is the link.
+        """
+        for ifnet in self._stack.interfaces.values():
+            if ifnet.kind is Kind.NIC and ifnet.made_as == made_as:
+                ifnet.media, ifnet.status = link_of_nic(made_as, carrier, self._stack.release)
+                self._stack.save(ifnet)
 
     # --- operations on any interface ---
 

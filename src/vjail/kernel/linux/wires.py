@@ -7,7 +7,6 @@ untouched, tagged ones too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 from vjail.kernel.linux import links
 from vjail.kernel.linux.netlink import NetlinkError, Socket
@@ -30,15 +29,23 @@ class Wires:
         with lab.network(lab.net):
             self._socket = Socket()
 
-    def plug(self, wire: str, namespace: int, nics: Mapping[str, bytes]) -> None:
-        """Make NICs (MAC by name) in a host's network namespace and put them on a wire. Raises NetlinkError."""
+    def plug(self, wire: str, host: str, namespace: int, name: str, address: bytes, *, carrier: bool) -> None:
+        """Make a NIC in a host's network namespace and plug it into a wire. Raises NetlinkError."""
         bridge = self._bridge(wire)
-        for name, address in nics.items():
-            port = _port_name(wire, name, address)
-            here = bytes((address[0] ^ 0x04, *address[1:]))
-            self._socket.request(links.new_veth((port, here), (name, address), _MTU, namespaces=(None, namespace)))
-            index = self._index(port)
-            self._socket.request(links.set_master(index, bridge), links.set_flags(index, links.IFF_UP, links.IFF_UP))
+        port = _port_name(wire, host, name)
+        here = bytes((address[0] ^ 0x04, *address[1:]))
+        self._socket.request(links.new_veth((port, here), (name, address), _MTU, namespaces=(None, namespace)))
+        self._socket.request(links.set_master(self._index(port), bridge))
+        self.set_carrier(wire, host, name, carrier)
+
+    def set_carrier(self, wire: str, host: str, name: str, carrier: bool) -> None:
+        """Let a NIC have carrier, or not, wherever it is by now: a port that is down is a plug pulled."""
+        index = self._index(_port_name(wire, host, name))
+        self._socket.request(links.set_flags(index, links.IFF_UP if carrier else 0, links.IFF_UP))
+        # Asked for the devices Linux looks at once; by itself it would let them know within a second.
+        other = links.get_other_end(self._socket.get(*links.get_link_at(index)))
+        if other is not None:
+            self._socket.get(*other)
 
     def _bridge(self, wire: str) -> int:
         name = "w" + hashlib.sha256(wire.encode()).hexdigest()[:12]
@@ -55,5 +62,5 @@ class Wires:
         return links.read_link(self._socket.get(*links.get_link(name))).index
 
 
-def _port_name(wire: str, nic: str, address: bytes) -> str:
-    return "p" + hashlib.sha256(f"{wire}\0{nic}\0".encode() + address).hexdigest()[:12]
+def _port_name(wire: str, host: str, nic: str) -> str:
+    return "p" + hashlib.sha256(f"{wire}\0{host}\0{nic}".encode()).hexdigest()[:12]
