@@ -253,6 +253,24 @@ def test_a_base_below_usr(one_id):
 
 
 @IDS
+def test_a_base_keeps_what_lies_there_already(one_id):
+    """A host's own files may hold a jail's configuration, in /etc and in /usr/local."""
+
+    def check(place: Path) -> None:
+        root = host_for_a1(place, Extent.WHOLE, one_id)
+        for name in ("etc/rc.conf", "usr/local/etc/daemon.conf", "var/db/mine"):
+            (root / "jails/r1" / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / "jails/r1" / name).write_text(f"{name}\n")
+        userland(place / "store", KernelMounter(), userxattr=one_id).provide_base(str(root), "/jails/r1")
+        code, output = run_inside(
+            root / "jails/r1", "cat /etc/rc.conf /usr/local/etc/daemon.conf /var/db/mine && ls /usr/bin/awk"
+        )
+        assert (code, output) == (0, "etc/rc.conf\nusr/local/etc/daemon.conf\nvar/db/mine\n/usr/bin/awk\n")
+
+    isolated(check, one_id=one_id)
+
+
+@IDS
 def test_the_usr_of_another_tree(one_id):
     """`userland: PATH`: here a base that was made of this machine and changed."""
 

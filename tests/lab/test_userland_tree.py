@@ -135,7 +135,7 @@ def test_laying_replaces_and_filling_keeps(top: Path, tmp_path: Path):
     (top / "filled/etc").mkdir(parents=True)
     (top / "filled/etc/rc.conf").write_text("old")
     with Tree(str(top)) as tree:
-        tree.lay(str(source), at="/laid", without=("usr",))
+        tree.lay(str(source), at="/laid")
         tree.fill(str(source), at="/filled", without=("usr",))
     laid, filled = top / "laid/etc", top / "filled/etc"
     assert sorted(os.listdir(laid)) == ["link", "private", "rc.conf", "secret", "tool"]
@@ -144,7 +144,8 @@ def test_laying_replaces_and_filling_keeps(top: Path, tmp_path: Path):
     assert mode(laid / "private") == 0o700
     assert sorted(os.listdir(filled)) == ["link", "rc.conf", "tool"], "what not everyone may read is left out"
     assert (filled / "rc.conf").read_text() == "old"
-    assert not (top / "laid/usr").exists()
+    assert (top / "laid/usr").is_dir()
+    assert not (top / "filled/usr").exists()
 
 
 def test_a_tree_may_be_a_part_of_one(top: Path):

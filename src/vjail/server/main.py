@@ -93,6 +93,7 @@ class Server:
         own = numbers(peer.pid)
         return lambda words, opening: Caller(
             jid=jid,
+            at=jid,
             outside=False,
             uid=peer.uid,
             gid=peer.gid,

@@ -45,6 +45,7 @@ class Request:
         """Who runs a command on behalf of this request: the superuser, from outside."""
         return Caller(
             jid=jid,
+            at=0,
             outside=True,
             uid=0,
             gid=0,

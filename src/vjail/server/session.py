@@ -63,9 +63,13 @@ _IDENTITY = {"setgroups": "initgroups", "setresgid": "setgid", "setresuid": "set
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who talks: the jail it is in (0: the host), whether it is outside the lab, its user, number and words."""
+    """Who talks: the jail it is in (0: the host), whether it is outside the lab, its user, number and words.
+
+    `at` is the jail its agent's process is in: with commands that jexec(8) carries out in a jail the caller's own.
+    """
 
     jid: int
+    at: int
     outside: bool
     uid: int
     gid: int
@@ -208,7 +212,7 @@ class AgentSession:
 
     async def _spawn(self, process: Process) -> Child:
         target = process.jid or self._caller.jid
-        elsewhere = self._caller.outside or target != self._caller.jid
+        elsewhere = self._caller.outside or target != self._caller.at
         jail = self._host.jails.held(target) if elsewhere and target else nullcontext()
         with self._opened(process.output) as output, jail:
             execution = Execution(
@@ -242,7 +246,7 @@ class AgentSession:
             os.close(fd)
 
     def _program(self, execution: Execution, target: int, elsewhere: bool) -> Program:
-        if elsewhere and self._caller.jid and not self._caller.outside:
+        if elsewhere and self._caller.at and not self._caller.outside:
             # A jail's process is given no way into another jail, not even one below it.
             raise KernelError(Errno.EPERM)
         return self._host.program(execution, target, elsewhere=elsewhere, outside=self._caller.outside)

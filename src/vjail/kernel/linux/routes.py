@@ -3,7 +3,8 @@
 What addresses put into a table and what goes with them follows FreeBSD's rules (fib.py), which are not Linux's: there a
 static route outlives its address, and does not survive its interface being down. So the table is kept, and after each
 change the kernel is given the static routes it lacks and relieved of those it should not have. Routes that others put
-into the kernel (a routing daemon) are shown too. Sources: linux/rtnetlink.h.
+into the kernel (a routing daemon) are shown too, and go only when they are deleted by name, as on FreeBSD, where they
+are in the same table. Sources: linux/rtnetlink.h.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import errno
 import socket as sockets
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -23,7 +24,9 @@ from vjail.kernel.linux.netlink import Request, Socket
 from vjail.kernel.observed import RouteFlag
 
 _RTMSG = struct.Struct("=BBBBBBBBI")
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_METRICS, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 5, 6, 8, 9, 15
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_METRICS, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA = (
+    1, 4, 5, 6, 8, 9, 15, 18,
+)  # fmt: skip
 _RTAX_MTU = 2
 _MAIN, _OURS, _KERNEL_MADE = 254, 4, (1, 2)
 """Table main; protocol static, which vjail's routes carry; redirects and what the kernel makes itself."""
@@ -32,9 +35,11 @@ _UNIVERSE, _LINK = 0, 253
 _METRIC6 = 1024
 _USELESS = (errno.EINVAL, errno.ENETUNREACH, errno.EHOSTUNREACH)
 """What Linux says of a gateway that is one of its own addresses or that no interface leads to; FreeBSD takes both."""
-
 Net = IPv4Network | IPv6Network
 IP = IPv4Address | IPv6Address
+
+_LOOPBACK: Mapping[int, IP] = {4: IPv4Address("127.0.0.1"), 6: IPv6Address("::1")}
+"""The gateway that FreeBSD's routes to nowhere have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +93,18 @@ def read_message(message: nl.Message) -> Iterator[KernelRoute]:
 def _hops(found: dict[int, bytes]) -> Iterator[tuple[IP | None, int]]:
     if _RTA_MULTIPATH not in found:
         index = struct.unpack("=i", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
-        yield _ip(found.get(_RTA_GATEWAY)), index
+        yield _gateway(found), index
         return
     data, at = found[_RTA_MULTIPATH], 0
     while at + 8 <= len(data):
         size, _, _, index = struct.unpack_from("=HBBi", data, at)
-        yield _ip(nl.attributes(data[at + 8 : at + size]).get(_RTA_GATEWAY)), index
+        yield _gateway(nl.attributes(data[at + 8 : at + size])), index
         at += (size + 3) & ~3
 
 
-def _ip(data: bytes | None) -> IP | None:
+def _gateway(found: dict[int, bytes]) -> IP | None:
+    """A gateway of the destination's family, or of the other (RFC 8950), which struct rtvia names first."""
+    data = found[_RTA_VIA][2:] if _RTA_VIA in found else found.get(_RTA_GATEWAY)
     if data is None:
         return None
     return IPv4Address(data) if len(data) == 4 else IPv6Address(data)
@@ -122,8 +129,11 @@ def _body(route: KernelRoute) -> bytes:
         body += nl.attribute(_RTA_DST, route.destination.network_address.packed)
     if route.kind == _UNICAST or six:
         body += nl.u32(_RTA_OIF, route.index)
-    if route.gateway is not None:
+    if route.gateway is not None and route.gateway.version == route.destination.version:
         body += nl.attribute(_RTA_GATEWAY, route.gateway.packed)
+    elif route.gateway is not None:
+        other = sockets.AF_INET if six else sockets.AF_INET6
+        body += nl.attribute(_RTA_VIA, struct.pack("=H", other) + route.gateway.packed)
     if route.metric:
         body += nl.u32(_RTA_PRIORITY, route.metric)
     if route.mtu:
@@ -138,15 +148,37 @@ class RouteTable:
         self.fib = fib
         self._socket = socket
 
-    def entries(self, device: dict[int, int]) -> Sequence[Entry]:
+    def entries(self, device: Mapping[int, int]) -> Sequence[Entry]:
         """The table with what others have put into the kernel. `device`: the ident of each device's interface."""
-        foreign = [
-            entry
+        foreign = [entry for _, entry in self._foreign(device)]
+        entries = self.fib.entries()
+        return sorted([*entries, *foreign], key=_order) if foreign else entries
+
+    def lookup(self, address: IP, zone: int | None, device: Mapping[int, int]) -> list[Entry]:
+        """As `Fib.lookup`, with what others have put into the kernel."""
+        known = self.fib.lookup(address, zone)
+        longest = known[0].destination.prefixlen if known else -1
+        found = [entry for _, entry in self._foreign(device) if address in entry.destination]
+        longest = max([longest, *(entry.destination.prefixlen for entry in found)])
+        return [entry for entry in (*known, *found) if entry.destination.prefixlen == longest]
+
+    def delete_foreign(self, unwanted: Callable[[Entry], bool], device: Mapping[int, int]) -> bool:
+        """Delete the first route of others that is unwanted; False where none is."""
+        foreign = self._foreign(device)
+        gone = next((route for route, entry in foreign if unwanted(entry)), None)
+        if gone is None:
+            return False
+        # Of IPv4 one message deletes all ways to the destination, by the first of them.
+        ways = [route for route, _ in foreign if _is_way(route, gone)] if gone.destination.version == 4 else [gone]
+        self._socket.request(delete(ways[0]), *(add(way) for way in ways if way != gone))
+        return True
+
+    def _foreign(self, device: Mapping[int, int]) -> list[tuple[KernelRoute, Entry]]:
+        return [
+            (route, entry)
             for route in read(self._socket)
             if route.protocol != _OURS and (entry := _foreign(route, device, self.fib)) is not None
         ]
-        entries = self.fib.entries()
-        return sorted([*entries, *foreign], key=_order) if foreign else entries
 
     def put_in_force(self, index: dict[int, int], up: frozenset[int]) -> None:
         """Make the kernel's static routes those of the table that can be now.
@@ -215,7 +247,11 @@ def _kernel_route(entry: Entry, index: dict[int, int], loopback: int | None) -> 
     return KernelRoute(entry.destination, gateway, device, kind, _OURS, _METRIC6 if six else 0, entry.mtu)
 
 
-def _foreign(route: KernelRoute, device: dict[int, int], fib: Fib) -> Entry | None:
+def _is_way(route: KernelRoute, other: KernelRoute) -> bool:
+    return (route.destination, route.protocol, route.metric) == (other.destination, other.protocol, other.metric)
+
+
+def _foreign(route: KernelRoute, device: Mapping[int, int], fib: Fib) -> Entry | None:
     nowhere = {_BLACKHOLE: RouteFlag.BLACKHOLE, _UNREACHABLE: RouteFlag.REJECT}.get(route.kind, RouteFlag(0))
     out = device.get(route.index, fib.loopback if nowhere else None)
     if out is None:
@@ -225,8 +261,9 @@ def _foreign(route: KernelRoute, device: dict[int, int], fib: Fib) -> Entry | No
         flags |= RouteFlag.GATEWAY
     if route.destination.prefixlen == route.destination.max_prefixlen:
         flags |= RouteFlag.HOST
-    scoped = route.gateway is not None and route.gateway.version == 6 and route.gateway.is_link_local
-    return Entry(route.destination, flags, out, out, route.gateway, None, out if scoped else None, route.mtu)
+    gateway = _LOOPBACK[route.destination.version] if nowhere else route.gateway
+    scoped = gateway is not None and gateway.version == 6 and gateway.is_link_local
+    return Entry(route.destination, flags, out, out, gateway, None, out if scoped else None, route.mtu)
 
 
 def _order(entry: Entry) -> tuple[int, int, int]:

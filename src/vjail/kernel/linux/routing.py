@@ -30,9 +30,12 @@ class Routing:
 
     def routes(self, vnet: int) -> Sequence[Route]:
         """The table in the order in which netstat(1) shows it."""
-        device = {port.index: ident for ident, port in self._ports.of(vnet).items() if port.index}
         with as_freebsd():
-            return [self._shown(entry) for entry in self._ports.table(vnet).entries(device)]
+            return [self._shown(entry) for entry in self._ports.table(vnet).entries(self._devices(vnet))]
+
+    def _devices(self, vnet: int) -> dict[int, int]:
+        """The ident of each device's interface."""
+        return {port.index: ident for ident, port in self._ports.of(vnet).items() if port.index}
 
     def _shown(self, entry: Entry) -> Route:
         return as_route(entry, lambda ident: self._ports[ident].ifnet)
@@ -47,11 +50,14 @@ class Routing:
 
     def delete_route(self, vnet: int, route: Route) -> None:
         """Delete one of `routes(vnet)`."""
-        fib = self._ports.table(vnet).fib
-        entry = next((entry for entry in fib.entries() if self._shown(entry) == route), None)
+        table = self._ports.table(vnet)
+        entry = next((entry for entry in table.fib.entries() if self._shown(entry) == route), None)
         if entry is None:
+            with as_freebsd():
+                if table.delete_foreign(lambda each: self._shown(each) == route, self._devices(vnet)):
+                    return
             raise KernelError(Errno.ESRCH)
-        fib.delete(entry)
+        table.fib.delete(entry)
         with as_freebsd():
             self._ports.put_routes_in_force(vnet)
 
@@ -61,6 +67,8 @@ class Routing:
         ident = next((each for each, port in ports.items() if port.ifnet.name == zone), None)
         for entry in self._ports.table(vnet).fib.lookup(destination, ident)[:1]:
             if entry.flags & NOWHERE:
+                if any(not each.flags & NOWHERE for each in self._lookup(vnet, destination, ident)):
+                    return
                 raise KernelError(Errno.ENETUNREACH)
             port = ports.get(entry.link)
             own = RouteFlag.HOST in entry.flags and RouteFlag.PINNED in entry.flags
@@ -71,8 +79,11 @@ class Routing:
 
     def is_through_gateway(self, vnet: int, destination: IPv4Address | IPv6Address) -> bool:
         """Whether the way to a destination leads through a gateway."""
-        found = self._ports.table(vnet).fib.lookup(destination)[:1]
-        return any(RouteFlag.GATEWAY in entry.flags for entry in found)
+        return any(RouteFlag.GATEWAY in entry.flags for entry in self._lookup(vnet, destination, None)[:1])
+
+    def _lookup(self, vnet: int, destination: IPv4Address | IPv6Address, zone: int | None) -> list[Entry]:
+        with as_freebsd():
+            return self._ports.table(vnet).lookup(destination, zone, self._devices(vnet))
 
     def get_forwarding(self, vnet: int, family: int) -> bool:
         """Whether the vnet forwards packets of family 4 or 6."""

@@ -135,7 +135,7 @@ class Userland:
         target = tree.real(dest)
         upper, work = self._layer()
         with Tree(upper) as own:
-            own.lay(target, without=("usr",) if self._extent is Extent.WHOLE else ())
+            own.lay(target)
             self._writer.natives.clear(own, "")
         try:
             self._mounter.overlay([self._base], upper, work, target, userxattr=self._userxattr)

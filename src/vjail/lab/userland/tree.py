@@ -272,16 +272,13 @@ class Tree:
 
     # --- whole directories of this machine ----------------------------------------------------------------------------
 
-    def lay(self, source: str, *, at: str = "/", without: Collection[str] = ()) -> None:
+    def lay(self, source: str, *, at: str = "/") -> None:
         """Lay the directory `source` of this machine over the tree at `at`: its files and links replace what is there.
 
         Directories merge and take the source's modes; owners stay this process's; sockets, pipes and devices are left
-        out. `without` names entries of `source` itself that are left out. Raises OSError where the source cannot be
-        read, UserlandError where a directory meets a file.
+        out. Raises OSError where the source cannot be read, UserlandError where a directory meets a file.
         """
         for entry in _entries(source):
-            if entry.name in without:
-                continue
             path = posixpath.join(at, entry.name)
             if entry.is_symlink():
                 self.remove(path)
