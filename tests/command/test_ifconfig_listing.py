@@ -237,3 +237,61 @@ def test_usage(words: str, said: str) -> None:
 def test_usage_of_15_names_the_jail() -> None:
     result = type_command(lab(Release.V15), "ifconfig -l -a")
     assert result.stderr.startswith("usage: ifconfig [-j jail] [-f type:format] ")
+
+
+VXLAN_13 = (
+    "vxlan0: flags=8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> metric 0 mtu 1450\n"
+    "\toptions=80000<LINKSTATE>\n"
+    "\tether 58:9c:fc:10:ff:b2\n"
+    "\tgroups: vxlan\n"
+    "\tvxlan vni 42 local 10.0.0.1:4789 remote 10.0.0.2:4789\n"
+    "\tmedia: Ethernet autoselect (autoselect <full-duplex>)\n"
+    "\tstatus: active\n"
+    "\tnd6 options=29<PERFORMNUD,IFDISABLED,AUTO_LINKLOCAL>\n"
+)
+
+
+def test_a_vxlan_runs_once_it_is_complete_and_stands_still_then() -> None:
+    at = lab()
+    made = type_command(at, "ifconfig vxlan create vxlanid 42 vxlanlocal 10.0.0.1")
+    assert (made.stdout, made.code) == ("vxlan0\n", 0)
+    type_command(at, "ifconfig vxlan0 up")
+    assert "vxlan0: flags=8803<UP,BROADCAST,SIMPLEX,MULTICAST> metric 0 mtu 1470\n" in shown(at, "vxlan0")
+    assert type_command(at, "ifconfig vxlan0 down vxlanremote 10.0.0.2 up").code == 0
+    found = shown(at, "vxlan0")
+    assert found.replace(found.split("\tether ")[1].split("\n")[0], "58:9c:fc:10:ff:b2") == VXLAN_13
+    busy = type_command(at, "ifconfig vxlan0 vxlanvni 43")
+    assert (busy.stderr, busy.code) == ("ifconfig: VXLAN_CMD_SET_VNI: Device busy\n", 1)
+    assert type_command(at, "ifconfig vxlan0 vxlanttl 9 -vxlanlearn").code == 0
+    assert "\t\tconfig: nolearning portrange 10000-65535 ttl 9\n" in shown(at, "-v vxlan0")
+
+
+def test_a_vxlan_keeps_an_mtu_it_was_given() -> None:
+    at = lab()
+    for words, mtu in (
+        ("vxlan0 create vxlanid 1 vxlanremote 10.0.0.2", 1450),
+        ("vxlan0 vxlanremote 2001:db8::2", 1430),
+        ("vxlan0 mtu 1500", 1500),
+        ("vxlan0 vxlanremote 10.0.0.2", 1500),
+    ):
+        assert type_command(at, f"ifconfig {words}").code == 0
+        assert f" mtu {mtu}\n" in shown(at, "vxlan0")
+
+
+def test_a_tun_is_point_to_point() -> None:
+    at = lab()
+    assert type_command(at, "ifconfig tun0 create").code == 0
+    assert type_command(at, "ifconfig tun0 10.8.0.1 10.8.0.2 netmask 255.255.255.255").code == 0
+    assert shown(at, "tun0") == (
+        "tun0: flags=8051<UP,POINTOPOINT,RUNNING,MULTICAST> metric 0 mtu 1500\n"
+        "\toptions=80000<LINKSTATE>\n"
+        "\tinet 10.8.0.1 --> 10.8.0.2 netmask 0xffffffff\n"
+        "\tgroups: tun\n"
+        "\tnd6 options=29<PERFORMNUD,IFDISABLED,AUTO_LINKLOCAL>\n"
+    )
+    assert type_command(at, "ifconfig bridge0 addm tun0").stderr == "ifconfig: BRDGADD tun0: Invalid argument\n"
+
+
+def shown(at: Lab, words: str) -> str:
+    """What `ifconfig WORDS` prints."""
+    return type_command(at, f"ifconfig {words}").stdout

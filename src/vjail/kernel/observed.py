@@ -24,6 +24,8 @@ class Kind(enum.Enum):
     TUN = "tun"
     VXLAN = "vxlan"
     LAGG = "lagg"
+    GIF = "gif"
+    GRE = "gre"
     PFLOG = "pflog"
 
 
@@ -187,6 +189,28 @@ class Vlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Vxlan:
+    """The configuration of a vxlan(4): `vni` None until it was given one; `timeout` in seconds.
+
+    `local` None is any address. `device` is the interface its multicast group is joined on, empty for the route's.
+    """
+
+    vni: int | None = None
+    local: IPv4Address | IPv6Address | None = None
+    remote: IPv4Address | IPv6Address | None = None
+    local_port: int = 4789
+    remote_port: int = 4789
+    first_port: int = 10000
+    """Source ports are taken from this one on."""
+    last_port: int = 65535
+    device: str = ""
+    ttl: int = 64
+    learn: bool = True
+    maxaddr: int = 2000
+    timeout: int = 1200
+
+
+@dataclass(frozen=True, slots=True)
 class Interface:
     """An interface as a process in one vnet sees it."""
 
@@ -215,6 +239,7 @@ class Interface:
     fib: int = 0
     bridge: Bridge | None = None
     vlan: Vlan | None = None
+    vxlan: Vxlan | None = None
     drivername: str = ""
     """The name it was made with: the driver's or cloner's, and its unit."""
 

@@ -33,6 +33,24 @@ class VlanParameters:
     proto: int = 0x8100
 
 
+@dataclass(frozen=True, slots=True)
+class VxlanSettings:
+    """What of a vxlan is to be changed; None leaves it as it is. The fields are those of `observed.Vxlan`."""
+
+    vni: int | None = None
+    local: IPv4Address | IPv6Address | None = None
+    remote: IPv4Address | IPv6Address | None = None
+    local_port: int | None = None
+    remote_port: int | None = None
+    first_port: int | None = None
+    last_port: int | None = None
+    device: str | None = None
+    ttl: int | None = None
+    learn: bool | None = None
+    maxaddr: int | None = None
+    timeout: int | None = None
+
+
 # --- interfaces ------------------------------------------------------------------------------------------------------
 
 
@@ -41,10 +59,12 @@ class CreateInterface(Operation[str]):
     """SIOCIFCREATE2: `name` is a cloner (`epair`) or a name (`epair1`, `em0.100`); returns the name made (`epair1a`).
 
     EINVAL: no such cloner or a name it does not take. EEXIST: taken. ENOSPC: no such unit. ENXIO: no such vlan parent.
+    EOPNOTSUPP: FreeBSD makes such interfaces, the machine beneath cannot.
     """
 
     name: str
     vlan: VlanParameters | None = None
+    vxlan: VxlanSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +319,25 @@ class SetVlanPriority(Operation[None]):
 
     name: str
     pcp: int
+
+
+# --- vxlan(4) --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureVxlan(Operation[None]):
+    """One of the VXLAN_CMD_SET_… commands. EINVAL: it is no vxlan, or a bad value. EBUSY: not while it runs."""
+
+    name: str
+    settings: VxlanSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FlushVxlan(Operation[None]):
+    """VXLAN_CMD_FLUSH: forget learnt addresses, with `all` static ones too."""
+
+    name: str
+    all: bool = False
 
 
 # --- routes and neighbours -------------------------------------------------------------------------------------------

@@ -28,13 +28,14 @@ from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.devices import NODES
 from vjail.kernel.linux.enter import Execution, in_host, in_jail, in_place
 from vjail.kernel.linux.files import RootedFiles
-from vjail.kernel.linux.jails import LinuxJails, Watch
+from vjail.kernel.linux.jails import LinuxJails
 from vjail.kernel.linux.mounts import LinuxMounts
 from vjail.kernel.linux.network import LinuxNetwork
 from vjail.kernel.linux.program import Program
 from vjail.kernel.linux.spaces import HostSpace, LabSpace, inode
 from vjail.kernel.linux.syscalls import openat2
 from vjail.kernel.linux.vnets import VnetSpaces
+from vjail.kernel.linux.watch import Watch
 from vjail.lab.userland import loader_link
 from vjail.release import Release
 from vjail.server.processes import newest_first, of_jail, processes
@@ -92,6 +93,7 @@ class LabHost:
         self._loop = asyncio.get_running_loop()
         self.vnets = VnetSpaces(lab)
         self.mount_driver = LinuxMounts(lab, space, lambda path, on: self.jails.procfs_changed(path, on))
+        watch = Watch(self._loop.add_reader, self._loop.remove_reader, self._loop.call_later)
         self.jails = LinuxJails(
             lab,
             space,
@@ -99,12 +101,12 @@ class LabHost:
             template,
             self.mount_driver,
             self.vnets,
-            Watch(self._loop.add_reader, self._loop.remove_reader, self._loop.call_later),
+            watch,
             root_of=lambda jid: self.queries.root(jid),
             emptied=self._emptied,
             prepare_root=self._prepare_root,
         )
-        self.network_driver = LinuxNetwork(self.vnets, journal)
+        self.network_driver = LinuxNetwork(self.vnets, journal, watch)
 
     # --- putting it together -----------------------------------------------------------------------------------------
 

@@ -52,7 +52,8 @@ _address = st.sampled_from(("10.0.0.1/24", "10.0.0.2/24", "10.1.0.1/32", "fd00::
 _flag = st.sampled_from((Iff.UP, Iff.PPROMISC, Iff.NOARP))
 _operation: st.SearchStrategy[Operation[Any]] = st.one_of(
     st.builds(
-        CreateInterface, st.sampled_from(("epair", "epair1", "bridge", "vlan", "vlan1", "lo", "tap", "vtnet1.5"))
+        CreateInterface,
+        st.sampled_from(("epair", "epair1", "bridge", "vlan", "vlan1", "lo", "tap", "tun", "vxlan", "vtnet1.5")),
     ),
     st.builds(CreateInterface, st.just("vlan"), st.builds(VlanParameters, st.integers(0, 6), _name)),
     st.builds(DestroyInterface, _name),
@@ -114,7 +115,9 @@ def everything(bench: Bench) -> list[object]:
     for vnet in sorted(bench.driver.nets):
         caller = Caller(vnet, vnet)
         found += [bench.network.interfaces(caller), bench.network.routes(caller), bench.network.neighbours(caller)]
-        found += [bench.group(name, vnet) for name in ("epair", "bridge", "vlan", "lo", "tap", "lab", "wan")]
+        found += [
+            bench.group(name, vnet) for name in ("epair", "bridge", "vlan", "lo", "tap", "tun", "vxlan", "lab", "wan")
+        ]
     return found
 
 

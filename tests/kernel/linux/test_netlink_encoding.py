@@ -124,10 +124,9 @@ LINKS = [
                 attrs(
                     ("IFLA_BRPORT_LEARNING", 1),
                     ("IFLA_BRPORT_UNICAST_FLOOD", 0),
-                    ("IFLA_BRPORT_MCAST_FLOOD", 0),
-                    ("IFLA_BRPORT_BCAST_FLOOD", 0),
                     ("IFLA_BRPORT_ISOLATED", 1),
                     ("IFLA_BRPORT_PRIORITY", 32),
+                    ("IFLA_BRPORT_LOCKED", 0),
                     ("IFLA_BRPORT_COST", 2000),
                 ),
             )

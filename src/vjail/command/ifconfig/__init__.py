@@ -1,8 +1,8 @@
 """ifconfig(8): in come words and the System, out go operations on it and listings in FreeBSD's exact form.
 
-`grammar` evaluates what changes an interface, with the words of `generic`, `inet`, `inet6`, `link`, `bridge`, `vlan`
-and `others`; `listing` prints. This file is main(): options, which interface, whether to list or to change. Source:
-FreeBSD 13.2 sbin/ifconfig/ifconfig.c; spec §1.
+`grammar` evaluates what changes an interface, with the words of `generic`, `inet`, `inet6`, `link`, `bridge`, `vlan`,
+`vxlan` and `others`; `listing` prints. This file is main(): options, which interface, whether to list or to change.
+Source: FreeBSD 13.2 sbin/ifconfig/ifconfig.c; spec §1.
 """
 
 from __future__ import annotations
@@ -155,8 +155,10 @@ def _set_option(session: Session, options: _Options, letter: str, argument: str)
             options.names = True
         case "m":
             options.style = replace(options.style, capabilities=True)
-        case "D" | "v" if options.style.netlink:
+        case "D" if options.style.netlink:
             options.style = replace(options.style, drivername=True)
+        case "v":
+            options.style = replace(options.style, verbose=True, drivername=options.style.netlink)
         case "n":
             options.no_load = True
         case "u":

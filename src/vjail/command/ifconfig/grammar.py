@@ -10,7 +10,7 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from vjail.command.ifconfig import bridge, generic, inet, inet6, link, others, vlan
+from vjail.command.ifconfig import bridge, generic, inet, inet6, link, others, vlan, vxlan
 from vjail.command.ifconfig.listing import FAMILIES, LINK_FAMILIES
 from vjail.command.ifconfig.run import Run
 from vjail.command.ifconfig.words import Arity, Word, one
@@ -66,7 +66,7 @@ _ADDRESS = Word(_set_address)
 _SECOND_ADDRESS = Word(_set_second_address)
 
 _CLONE: Mapping[str, Word] = MappingProxyType(
-    {**vlan.CLONE_WORDS, **others.CLONE_WORDS, **{word: Word(_begin) for word in CREATE}}
+    {**vlan.CLONE_WORDS, **vxlan.CLONE_WORDS, **others.CLONE_WORDS, **{word: Word(_begin) for word in CREATE}}
 )
 _WORDS: Mapping[str, Word] = MappingProxyType(
     {
@@ -75,6 +75,7 @@ _WORDS: Mapping[str, Word] = MappingProxyType(
         **inet6.WORDS,
         **bridge.WORDS,
         **vlan.WORDS,
+        **vxlan.WORDS,
         "netmask": one(_set_mask),
         "broadcast": one(_set_second_address),
     }
@@ -121,10 +122,13 @@ def create(run: Run) -> None:
     """Create the interface; a name the kernel chose is printed in the end. Raises Quit."""
     given = vlan.parameters(run) if vlan.is_vlan_name(run.name) else None
     try:
-        name = run.perform(CreateInterface(run.name, given))
+        name = run.perform(CreateInterface(run.name, given, vxlan.parameters(run)))
     except KernelError as error:
         if error.errno is Errno.EEXIST:
             raise Quit(f"interface {run.name} already exists") from None
+        if error.errno is Errno.EOPNOTSUPP and error.message:
+            # Not FreeBSD's words: there such an interface can be made.
+            raise Quit(f"SIOCIFCREATE2 ({run.name}): {error.errno.text} ({error.message})") from None
         raise Quit(run.explained(f"SIOCIFCREATE2 ({run.name})", error)) from None
     run.created = True
     if name != run.name:

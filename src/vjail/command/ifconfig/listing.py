@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
 
 from vjail.command.numeric import ether_ntoa, scoped, with_bits
 from vjail.kernel.observed import (
@@ -21,6 +22,7 @@ from vjail.kernel.observed import (
     Kind,
     Member,
     MemberFlag,
+    Vxlan,
 )
 from vjail.release import Release
 
@@ -66,13 +68,13 @@ _PROTOCOLS = {0x8100: "802.1q", 0x88A8: "802.1ad"}
 LINK_FAMILIES = ("link", "ether", "lladdr")
 FAMILIES = (*LINK_FAMILIES, "inet", "inet6")
 
-ETHERNET = frozenset((Kind.NIC, Kind.EPAIR, Kind.TAP, Kind.VLAN, Kind.BRIDGE, Kind.LAGG))
+ETHERNET = frozenset((Kind.NIC, Kind.EPAIR, Kind.TAP, Kind.VLAN, Kind.BRIDGE, Kind.VXLAN, Kind.LAGG))
 """The kinds whose link-layer addresses are Ethernet's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How to print: the `-f` formats by category, `-L`, `-m`, `-D`, and whose ifconfig it is."""
+    """How to print: the `-f` formats by category, `-L`, `-m`, `-D`, `-v`, and whose ifconfig it is."""
 
     release: Release
     ether: str = ""
@@ -81,6 +83,7 @@ class Style:
     lifetimes: bool = False
     capabilities: bool = False
     drivername: bool = False
+    verbose: bool = False
 
     def formatted(self, category: str, form: str) -> Style:
         """With the form asked for by `-f CATEGORY:FORM`; unknown categories change nothing."""
@@ -203,6 +206,8 @@ def _others(interface: Interface, style: Style) -> Iterator[str]:
         yield from _bridge(interface.bridge, style)
     if interface.groups:
         yield f"\tgroups: {' '.join(interface.groups)}"
+    if interface.vxlan is not None and interface.vxlan.vni is not None:
+        yield from _vxlan(interface.vxlan, style)
     if interface.vlan is not None and interface.vlan.visible:
         vlan = interface.vlan
         proto = _PROTOCOLS.get(vlan.proto, f"0x{vlan.proto:04x}")
@@ -213,6 +218,27 @@ def _others(interface: Interface, style: Style) -> Iterator[str]:
         yield f"\tmedia: {interface.media}"
     if interface.status is not None:
         yield f"\tstatus: {interface.status}"
+
+
+def _vxlan(vxlan: Vxlan, style: Style) -> Iterator[str]:
+    remote = vxlan.remote
+    six = remote is not None and remote.version == 6
+    local = "" if vxlan.local is None else _endpoint(vxlan.local, six, vxlan.local_port)
+    far = "" if remote is None else _endpoint(remote, six, vxlan.remote_port)
+    side = "group" if remote is not None and remote.is_multicast else "remote"
+    yield f"\tvxlan vni {vxlan.vni} local {local or _nowhere(six)} {side} {far or _nowhere(six)}"
+    if style.verbose:
+        learning = "" if vxlan.learn else "no"
+        yield f"\t\tconfig: {learning}learning portrange {vxlan.first_port}-{vxlan.last_port} ttl {vxlan.ttl}"
+
+
+def _endpoint(address: IPv4Address | IPv6Address, bracketed: bool, port: int) -> str:
+    return f"[{address}]:{port}" if bracketed else f"{address}:{port}"
+
+
+def _nowhere(bracketed: bool) -> str:
+    """An address that was not given, which getnameinfo(3) has no text for."""
+    return "[]:" if bracketed else ":"
 
 
 def _bridge(bridge: Bridge, style: Style) -> Iterator[str]:

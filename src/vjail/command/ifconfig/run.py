@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Inet6Flag, Interface
-from vjail.kernel.operations import Operation
+from vjail.kernel.operations import Operation, VxlanSettings
 from vjail.kernel.system import System
 from vjail.release import Release
 from vjail.session import Quit, Session
@@ -75,6 +75,7 @@ class Run:
     inet6: Inet6Request = field(default_factory=Inet6Request)
     lladdr: bytes = b""
     vlan: VlanRequest = field(default_factory=VlanRequest)
+    vxlan: VxlanSettings = field(default_factory=VxlanSettings)
 
     @property
     def release(self) -> Release:

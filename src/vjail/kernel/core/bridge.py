@@ -11,12 +11,13 @@ from typing import Any
 
 from vjail.kernel.core import stp
 from vjail.kernel.core.addresses import Addresses
+from vjail.kernel.core.driver import Tree
 from vjail.kernel.core.ifnet import BRIDGEABLE, ETHERNET, BridgeState, IfNet, Membership, first_path_cost
 from vjail.kernel.core.link import Link
 from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.observed import Bridge, BridgeAddress, Inet6, Member, MemberFlag
+from vjail.kernel.observed import Bridge, BridgeAddress, Iff, Inet6, Member, MemberFlag
 from vjail.kernel.operations import (
     BridgeAdd,
     BridgeDelete,
@@ -149,8 +150,13 @@ class Bridges:
         membership = state.members.pop(member.ident)
         member.member = None
         if MemberFlag.STP in membership.flags:
-            stp.reinit(self._stack, bridge)
-            self._stack.save(bridge)
+            self._change_tree(bridge)
+
+    def _change_tree(self, bridge: IfNet) -> None:
+        """A member begins or ceases to take part in spanning tree."""
+        stp.reinit(self._stack, bridge)
+        self._stack.driver.configure_bridge(bridge)
+        self._stack.save(bridge)
 
     def part(self, ifnet: IfNet) -> None:
         """An interface moves or goes: it leaves its bridge silently, and stays promiscuous (c1_ifconfig_errors)."""
@@ -184,8 +190,7 @@ class Bridges:
         self._configure(bridge, member)
         self._stack.save(member)
         if MemberFlag.STP in changed:
-            stp.reinit(self._stack, bridge)
-            self._stack.save(bridge)
+            self._change_tree(bridge)
 
     def _set_member_parameter(self, caller: Caller, operation: SetMemberParameter) -> None:
         bridge, state = self._bridge(caller, operation.bridge)
@@ -296,9 +301,10 @@ class Bridges:
         The kernel fills one buffer for all of them and of a span only sets name, flags and port: the other numbers
         are those of the last member before it, zero where there is none (replay/bridge).
         """
+        tree = self._tree(bridge, state)
         ordered = sorted(state.members.items(), key=lambda item: -item[1].since)
         members = [
-            self._observe_member(bridge, state, *item) for item in ordered if MemberFlag.SPAN not in item[1].flags
+            self._observe_member(bridge, state, tree, *item) for item in ordered if MemberFlag.SPAN not in item[1].flags
         ]
         last = members[-1] if members else Member("", MemberFlag(0), 0, priority=0, path_cost=0)
         spans = [
@@ -324,20 +330,41 @@ class Bridges:
             maxaddr=state.maxaddr,
             timeout=state.timeout,
             bridge_id=state.bridge_id,
-            root_id=state.bridge_id,
-            root_priority=state.root_priority,
+            root_id=state.bridge_id if tree is None else self._root_id(tree.root),
+            root_priority=state.root_priority if tree is None else tree.root_priority,
+            root_cost=0 if tree is None else tree.root_cost,
+            root_port=self._port_number(tree.root_port) if tree is not None else 0,
         )
 
-    def _observe_member(self, bridge: IfNet, state: BridgeState, ident: int, membership: Membership) -> Member:
+    def _tree(self, bridge: IfNet, state: BridgeState) -> Tree | None:
+        """What spanning tree has come to, where the bridge runs and a member takes part."""
+        takes_part = any(MemberFlag.STP in membership.flags for membership in state.members.values())
+        return self._stack.driver.spanning_tree(bridge) if takes_part and Iff.RUNNING in bridge.flags else None
+
+    def _root_id(self, lladdr: bytes) -> bytes:
+        """A root's id: beneath, bridges go by their own addresses; on FreeBSD by the lowest of their members'."""
+        for other in self._stack.interfaces.values():
+            if other.bridge is not None and other.lladdr == lladdr and any(other.bridge.bridge_id):
+                return other.bridge.bridge_id
+        return lladdr
+
+    def _port_number(self, ident: int | None) -> int:
+        return 0 if ident is None else self._stack.interfaces[ident].index & 0xFFF
+
+    def _observe_member(
+        self, bridge: IfNet, state: BridgeState, tree: Tree | None, ident: int, membership: Membership
+    ) -> Member:
         member = self._stack.interfaces[ident]
         flags = membership.flags
         role, port_state = stp.port_state(bridge, member)
+        if tree is not None and ident in tree.ports:
+            role, port_state = tree.ports[ident].role, tree.ports[ident].state
         if MemberFlag.STP in flags and role == "designated" and MemberFlag.AUTOPTP in flags:
             flags |= MemberFlag.PTP
         return Member(
             member.name,
             flags,
-            member.index & 0xFFF,
+            self._port_number(ident),
             membership.ifmaxaddr,
             membership.priority,
             membership.path_cost,

@@ -18,14 +18,20 @@ from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans
 from vjail.kernel.core.vnet import Vnet
+from vjail.kernel.core.vxlan import Vxlans
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Kind
 from vjail.kernel.operations import CreateInterface, DestroyInterface, Operation, VlanParameters
 
-CLONERS = (Kind.VLAN, Kind.BRIDGE, Kind.PFLOG, Kind.TAP, Kind.EPAIR, Kind.LOOPBACK)
-"""The kinds that can be made, in the order in which FreeBSD 13.2 lists their cloners."""
+_CLONERS = (
+    Kind.VLAN, Kind.LAGG, Kind.GRE, Kind.BRIDGE, Kind.PFLOG, Kind.TAP, Kind.TUN, Kind.EPAIR, Kind.VXLAN, Kind.GIF,
+    Kind.LOOPBACK,
+)  # fmt: skip
+"""The kinds there are rules or refusals for, in the order in which FreeBSD 13.2 lists their cloners."""
 
-_BY_NAME = {kind.value: kind for kind in CLONERS}
+_UNRULED = {kind: f"there is no {kind.value}(4) here" for kind in (Kind.LAGG, Kind.GRE, Kind.GIF)}
+
+_BY_NAME = {kind.value: kind for kind in _CLONERS}
 _LAST_UNIT = 0x7FFF
 _NOT_DESTROYED = frozenset((FIRST_LOOPBACK, "pflog0"))
 """Made by the system itself in every vnet."""
@@ -48,17 +54,32 @@ class Clones:
     """Makes interfaces and destroys them."""
 
     def __init__(
-        self, stack: Stack, bridges: Bridges, vlans: Vlans, identity_of: IdentityOf, random: mac.Randomness
+        self,
+        stack: Stack,
+        bridges: Bridges,
+        vlans: Vlans,
+        vxlans: Vxlans,
+        identity_of: IdentityOf,
+        random: mac.Randomness,
     ) -> None:
         self._stack = stack
         self._bridges = bridges
         self._vlans = vlans
+        self._vxlans = vxlans
         self._identity_of = identity_of
         self._random = random
 
     def handlers(self) -> Mapping[type[Operation[Any]], Handler]:
         """Create and destroy."""
         return {CreateInterface: self._create, DestroyInterface: self._destroy}
+
+    def cloners(self) -> list[str]:
+        """The names of the cloners whose interfaces can be made, as `ifconfig -C` shows them."""
+        return [kind.value for kind in _CLONERS if not self._lacks(kind)]
+
+    def _lacks(self, kind: Kind) -> str:
+        """Why interfaces of a kind cannot be made, empty where they can."""
+        return _UNRULED.get(kind) or self._stack.driver.lacks(kind)
 
     # --- making ---
 
@@ -67,6 +88,8 @@ class Clones:
         wanted = _wanted(vnet, operation.name)
         if vnet.find(operation.name) is not None:
             raise KernelError(Errno.EEXIST)
+        if lacking := self._lacks(wanted.kind):
+            raise KernelError(Errno.EOPNOTSUPP, lacking)
         if wanted.tag is not None or wanted.kind is Kind.VLAN:
             return self._create_vlan(vnet, operation.name, wanted, operation.vlan)
         unit = self._unit(vnet, wanted)
@@ -75,7 +98,15 @@ class Clones:
         name = f"{wanted.kind.value}{unit}"
         ifnet = self.new(vnet, wanted.kind, name, unit)
         self._address(ifnet, unit)
+        if ifnet.kind is Kind.VXLAN:
+            self._vxlans.begin(ifnet, operation.vxlan)
         self.enter([ifnet])
+        if ifnet.kind is Kind.VXLAN:
+            try:
+                self._vxlans.settle(ifnet)
+            except KernelError:
+                self.discard(ifnet)
+                raise
         return ifnet.name
 
     def _unit(self, vnet: Vnet, wanted: _Wanted) -> int:
@@ -131,7 +162,7 @@ class Clones:
         return vlan.name
 
     def _address(self, ifnet: IfNet, unit: int) -> None:
-        """The link-layer address of a new bridge or tap."""
+        """The link-layer address of a new bridge, tap or vxlan."""
         identity = self._identity_of(ifnet.vnet)
         if ifnet.kind is Kind.BRIDGE:
             ifnet.bridge = BridgeState()
@@ -139,7 +170,7 @@ class Clones:
             others = self._stack.place(ifnet).group("bridge")
             if any(other.lladdr == ifnet.lladdr for other in others):
                 ifnet.lladdr = mac.arbitrary(self._random)
-        elif ifnet.kind is Kind.TAP:
+        elif ifnet.kind in (Kind.TAP, Kind.VXLAN):
             ifnet.lladdr = mac.generated(self._stack.release, identity, ifnet.name, self._random)
         ifnet.hwaddr = ifnet.lladdr
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Protocol
 
-from vjail.kernel.observed import Address, Neighbour, Route
+from vjail.kernel.observed import Address, Kind, Neighbour, Route
 from vjail.kernel.operations import RouteSpec
 
 if TYPE_CHECKING:
@@ -27,10 +27,37 @@ class Seen:
     mtu: int
     lladdr: bytes | None
     addresses: tuple[Address, ...]
+    carrier: bool = False
+    """Whether a program holds a tap or tun open; of no meaning for other kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What a bridge's spanning tree has made of a member: FreeBSD's words for its role and state."""
+
+    role: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Spanning tree as a bridge sees it. `root_port` is a member's ident, None where the bridge itself is the root."""
+
+    root: bytes
+    """The link-layer address in the root's id."""
+    root_priority: int
+    root_cost: int
+    root_port: int | None
+    ports: Mapping[int, Port]
+    """By the members' idents."""
 
 
 class NetworkDriver(Protocol):
     """Carries out what the network's rules decided."""
+
+    def lacks(self, kind: Kind) -> str:
+        """Why interfaces of a kind cannot be made on the machine beneath; empty where they can."""
+        ...
 
     def create(self, interfaces: Sequence[IfNet]) -> None:
         """Make an interface, or both halves of an epair, in `interfaces[0].vnet`, down, with their lladdr and mtu.
@@ -118,6 +145,10 @@ class NetworkDriver(Protocol):
         """Put the bridge's own numbers into effect."""
         ...
 
+    def spanning_tree(self, bridge: IfNet) -> Tree | None:
+        """What spanning tree has come to on a bridge with members that take part; None where none is run."""
+        ...
+
     def bridge_addresses(self, bridge: IfNet) -> Sequence[tuple[bytes, int, int, bool]]:
         """The forwarding table: lladdr, the member's ident, seconds left, static."""
         ...
@@ -140,6 +171,18 @@ class NetworkDriver(Protocol):
 
     def unbind_vlan(self, vlan: IfNet) -> None:
         """The opposite of bind_vlan."""
+        ...
+
+    def bind_vxlan(self, vxlan: IfNet) -> None:
+        """Carry frames as `vxlan.vxlan` says, which is complete, in the place of what it said before."""
+        ...
+
+    def unbind_vxlan(self, vxlan: IfNet) -> None:
+        """Carry none."""
+        ...
+
+    def flush_vxlan(self, vxlan: IfNet) -> None:
+        """Forget which remote address is behind which link-layer address."""
         ...
 
     def routes(self, vnet: int) -> Sequence[Route]:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from vjail.kernel.core.record import UNRECORDED
-from vjail.kernel.observed import Address, Iff, Kind, MemberFlag, Nd6
+from vjail.kernel.observed import Address, Iff, Kind, MemberFlag, Nd6, Vxlan
 from vjail.release import Release
 
 
@@ -73,6 +73,15 @@ class VlanState:
 
 
 @dataclass(slots=True)
+class VxlanState:
+    """What a vxlan is set to."""
+
+    settings: Vxlan = field(default_factory=Vxlan)
+    mtu_is_given: bool = False
+    """Whether a user chose the MTU; it no longer follows the address family then."""
+
+
+@dataclass(slots=True)
 class IfNet:
     """An interface: `ident` never changes and is never used twice; `vnet` is where it is, `home` where it was made."""
 
@@ -116,6 +125,7 @@ class IfNet:
     vlan: VlanState | None = None
     vlans: set[int] = field(default_factory=set, metadata=UNRECORDED)
     """The idents of the vlans bound to it."""
+    vxlan: VxlanState | None = None
 
     @property
     def up(self) -> bool:
@@ -134,7 +144,7 @@ JUMBO_MTU = 0x20
 _LOOPBACK_OPTIONS = 0x680003
 """RXCSUM, TXCSUM, LINKSTATE, RXCSUM_IPV6, TXCSUM_IPV6."""
 
-ETHERNET = frozenset((Kind.NIC, Kind.EPAIR, Kind.TAP))
+ETHERNET = frozenset((Kind.NIC, Kind.EPAIR, Kind.TAP, Kind.VXLAN))
 """The kinds whose if_type is IFT_ETHER."""
 
 BRIDGEABLE = ETHERNET | {Kind.VLAN}
@@ -169,6 +179,8 @@ _TRAITS = {
     Kind.BRIDGE: Traits(_ETHER, 1500, Nd6.PERFORMNUD | Nd6.IFDISABLED),
     Kind.VLAN: Traits(Iff.BROADCAST | Iff.MULTICAST, 1500, _ND6),
     Kind.TAP: Traits(_ETHER, 1500, _ND6, LINKSTATE, "Ethernet autoselect", "no carrier"),
+    Kind.TUN: Traits(Iff.POINTOPOINT | Iff.MULTICAST, 1500, _ND6, LINKSTATE),
+    Kind.VXLAN: Traits(_ETHER, 1470, _ND6, LINKSTATE, "Ethernet autoselect (autoselect <full-duplex>)", "active"),
     Kind.PFLOG: Traits(Iff(0), 33160, Nd6(0)),
 }
 
@@ -198,5 +210,5 @@ def link_of_nic(made_as: str, active: bool, release: Release) -> tuple[str, str]
 
 def first_path_cost(ifnet: IfNet) -> int:
     """The spanning tree cost of a new port: 2000 for 10 Gb/s, 55 where the speed is not known."""
-    unknown = ifnet.kind is Kind.TAP or (ifnet.vlan is not None and ifnet.vlan.parent is None)
+    unknown = ifnet.kind in (Kind.TAP, Kind.VXLAN) or (ifnet.vlan is not None and ifnet.vlan.parent is None)
     return 55 if unknown else 2000

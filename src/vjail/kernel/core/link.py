@@ -6,7 +6,7 @@ drivers' handlers of SIOCSIFFLAGS; recorded in a_ifconfig, c1_ifconfig_errors, d
 
 from __future__ import annotations
 
-from vjail.kernel.core import stp
+from vjail.kernel.core import stp, vxlan
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.observed import Iff, Kind
@@ -49,9 +49,9 @@ class Link:
             self._stack.driver.set_up(ifnet, True)
             ifnet.flags |= Iff.UP
         match ifnet.kind:
-            case Kind.BRIDGE | Kind.NIC | Kind.PFLOG:
+            case Kind.BRIDGE | Kind.NIC | Kind.PFLOG | Kind.VXLAN:
                 self._handle(ifnet)
-            case Kind.LOOPBACK | Kind.TAP:
+            case Kind.LOOPBACK | Kind.TAP | Kind.TUN:
                 ifnet.flags |= Iff.RUNNING
             case _:
                 pass
@@ -88,7 +88,8 @@ class Link:
             ifnet.flags &= ~Iff.PROMISC
 
     def _handle(self, ifnet: IfNet) -> None:
-        """What the driver makes of its flags: most run while they are UP, epairs always, vlans while bound."""
+        """What the driver makes of its flags: most run while they are UP, epairs always, vlans while bound,
+        vxlans while UP and complete."""
         match ifnet.kind:
             case Kind.NIC | Kind.PFLOG:
                 self._run(ifnet, ifnet.up)
@@ -99,6 +100,8 @@ class Link:
                 self._run(ifnet, False)
             case Kind.VLAN:
                 self._tell_parent(ifnet)
+            case Kind.VXLAN:
+                self._run(ifnet, ifnet.up and vxlan.is_able(ifnet))
             case _:
                 pass
 

@@ -19,8 +19,9 @@ from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans
 from vjail.kernel.core.vnet import Vnet
+from vjail.kernel.core.vxlan import Vxlans
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.observed import Kind
+from vjail.kernel.observed import Iff, Kind
 from vjail.kernel.operations import LendInterface, Operation, ReclaimInterface
 
 _LONGEST_NAME = 15
@@ -56,6 +57,7 @@ class Moves:
         addresses: Addresses,
         bridges: Bridges,
         vlans: Vlans,
+        vxlans: Vxlans,
         clones: Clones,
         vnet_of: VnetOf,
     ) -> None:
@@ -64,6 +66,7 @@ class Moves:
         self._addresses = addresses
         self._bridges = bridges
         self._vlans = vlans
+        self._vxlans = vxlans
         self._clones = clones
         self._vnet_of = vnet_of
 
@@ -99,6 +102,8 @@ class Moves:
         self._bridges.free_members(ifnet)
         self._vlans.free_vlans(ifnet)
         self._link.lower(ifnet)
+        if ifnet.vxlan is not None:
+            self._stack.driver.unbind_vxlan(ifnet)
         self._stack.driver.move(ifnet, target.number, name)
         leaves_home = ifnet.vnet == ifnet.home
         self._stack.place(ifnet).detach(ifnet)
@@ -108,6 +113,10 @@ class Moves:
         if leaves_home and ifnet.kind is not Kind.NIC:
             target.join(ifnet, ifnet.kind.value, self._stack.serial())
         self._addresses.forget(ifnet)
+        if ifnet.vxlan is not None:
+            # It speaks through the vnet that it comes up in.
+            ifnet.flags &= ~Iff.RUNNING
+            self._vxlans.settle(ifnet)
         self._stack.save(ifnet)
 
     # --- the end of a vnet ---

@@ -13,7 +13,7 @@ from typing import Any
 from vjail.kernel.core import mac
 from vjail.kernel.core.addresses import Addresses
 from vjail.kernel.core.bridge import Bridges
-from vjail.kernel.core.clone import CLONERS, Clones, IdentityOf
+from vjail.kernel.core.clone import Clones, IdentityOf
 from vjail.kernel.core.driver import Clock, NetworkDriver
 from vjail.kernel.core.ifnet import FIRST_LOOPBACK, JUMBO_MTU, link_of_nic
 from vjail.kernel.core.journal import Journal
@@ -24,6 +24,7 @@ from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.routing import Routing
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans
+from vjail.kernel.core.vxlan import Vxlans
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import BridgeAddress, Interface, Kind, Neighbour, Route
 from vjail.kernel.operations import (
@@ -107,8 +108,9 @@ class Network:
         self._addresses = addresses = Addresses(stack, link)
         self._bridges = bridges = Bridges(stack, link, addresses)
         self._vlans = vlans = Vlans(stack, link)
-        self._clones = clones = Clones(stack, bridges, vlans, identity_of, random)
-        self._moves = Moves(stack, link, addresses, bridges, vlans, clones, vnet_of)
+        self._vxlans = vxlans = Vxlans(stack)
+        self._clones = clones = Clones(stack, bridges, vlans, vxlans, identity_of, random)
+        self._moves = Moves(stack, link, addresses, bridges, vlans, vxlans, clones, vnet_of)
         self._routing = Routing(stack)
         self._observer = Observer(stack, link, addresses, bridges, vlans)
 
@@ -130,6 +132,7 @@ class Network:
             SetNd6: self._set_nd6,
             **self._bridges.handlers(),
             **self._vlans.handlers(),
+            **self._vxlans.handlers(),
             **self._clones.handlers(),
             **self._moves.handlers(),
             **self._routing.handlers(),
@@ -189,6 +192,8 @@ class Network:
                 self._bridges.prepare_mtu(ifnet, mtu)
             case Kind.VLAN:
                 self._vlans.check_mtu(ifnet, mtu)
+            case Kind.VXLAN:
+                self._vxlans.take_mtu(ifnet, mtu)
             case Kind.NIC if mtu > _ETHERMTU and not ifnet.capabilities & JUMBO_MTU:
                 raise KernelError(Errno.EINVAL)
             case Kind.PFLOG:
@@ -296,8 +301,8 @@ class Network:
         return [ifnet.name for ifnet in self._stack.vnet(caller).group(name)]
 
     def cloners(self, caller: Caller) -> Sequence[str]:
-        """The names of the cloners, which are the same in every vnet."""
-        return [kind.value for kind in CLONERS]
+        """The names of the cloners whose interfaces can be made here, the same in every vnet."""
+        return self._clones.cloners()
 
     def bridge_addresses(self, caller: Caller, bridge: str) -> Sequence[BridgeAddress]:
         """A bridge's forwarding table. Raises KernelError: ENXIO, EINVAL where it is no bridge."""

@@ -10,7 +10,7 @@ from vjail.kernel.core.link import Link
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans
 from vjail.kernel.core.vnet import Vnet
-from vjail.kernel.observed import Address, Inet6, Inet6Flag, Interface, Kind
+from vjail.kernel.observed import Address, Iff, Inet6, Inet6Flag, Interface, Kind
 
 
 class Observer:
@@ -47,7 +47,7 @@ class Observer:
             name=ifnet.name,
             index=ifnet.index,
             kind=ifnet.kind,
-            flags=ifnet.flags,
+            flags=ifnet.flags | (Iff.RUNNING if seen is not None and seen.carrier else Iff(0)),
             mtu=ifnet.mtu,
             metric=ifnet.metric,
             lladdr=ifnet.lladdr,
@@ -59,10 +59,11 @@ class Observer:
             addresses=tuple(self._address(held) for held in ifnet.addresses),
             nd6=ifnet.nd6,
             media=parent.media if parent else None,
-            status=parent.status if parent else None,
+            status=_status(ifnet, seen) if parent is ifnet else parent.status if parent else None,
             fib=ifnet.fib,
             bridge=self._bridges.observe(ifnet, ifnet.bridge) if ifnet.bridge else None,
             vlan=self._vlans.observe(ifnet, ifnet.vlan) if ifnet.vlan else None,
+            vxlan=ifnet.vxlan.settings if ifnet.vxlan else None,
             drivername=_drivername(ifnet),
         )
 
@@ -87,6 +88,13 @@ class Observer:
             changed = True
         if changed:
             self._stack.save(ifnet)
+
+
+def _status(ifnet: IfNet, seen: Seen | None) -> str | None:
+    """A tap is active while a program has it open; the other kinds have the status they were born with."""
+    if ifnet.kind is Kind.TAP and seen is not None and seen.carrier:
+        return "active"
+    return ifnet.status
 
 
 def _drivername(ifnet: IfNet) -> str:

@@ -1,8 +1,9 @@
 """Dataclasses to and from what json can hold, for the journal.
 
 Enums become their values, bytes hexadecimal text, IP addresses and networks their text, tuples lists; a field that may
-be one of several dataclasses is written with its class's name. A field marked `field(metadata=UNRECORDED)` is left out
-and gets its default again. Knows nothing of what the records mean.
+be one of several dataclasses is written with its class's name, one that may be an address of either family as its text.
+A field marked `field(metadata=UNRECORDED)` is left out and gets its default again. Knows nothing of what the records
+mean.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import enum
 import functools
 import types
 import typing
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -65,6 +66,8 @@ def _codec(hint: Any) -> tuple[Any, Any]:
     match typing.get_origin(hint):
         case typing.Union | types.UnionType:
             options = [option for option in arguments if option is not type(None)]
+            if set(options) == {IPv4Address, IPv6Address}:
+                return str, ip_address
             return _codec(options[0]) if len(options) == 1 else _one_of(options)
         case origin if origin is tuple:
             dump, load = _codec(arguments[0])

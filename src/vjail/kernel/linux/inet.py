@@ -12,7 +12,7 @@ from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.linux import links
 from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.linux.ports import Port, Ports, as_freebsd, tolerant
-from vjail.kernel.observed import Address, Inet, Inet6
+from vjail.kernel.observed import Address, Inet, Inet6, Kind
 
 _CONF6 = "/proc/sys/net/ipv6/conf"
 
@@ -173,7 +173,8 @@ def _seen(port: Port, device: links.Link | None, addresses: list[Address]) -> Se
         # Linux drops IPv6 addresses of what is down; FreeBSD does not, and they are given back at its up.
         addresses = [a for a in addresses if isinstance(a, Inet)] + list(port.inet6.values())
     lladdr = port.lladdr or (None if port.ifnet.lladdr is None else device.address)
-    return Seen(up, device.mtu, lladdr, tuple(addresses))
+    carrier = device.carrier and port.ifnet.kind in (Kind.TAP, Kind.TUN)
+    return Seen(up, device.mtu, lladdr, tuple(addresses), carrier)
 
 
 def _address(seen: links.LinkAddress) -> Address:

@@ -27,23 +27,10 @@ from vjail.kernel.linux.mounts import LinuxMounts
 from vjail.kernel.linux.spaces import HostSpace, JailSpace, LabSpace
 from vjail.kernel.linux.syscalls import CLONE_NEWUTS, setns
 from vjail.kernel.linux.vnets import VnetSpaces
+from vjail.kernel.linux.watch import Watch
 
 _PATIENCE = 5.0
 """Seconds the kernel has to end the processes of a jail that is removed."""
-
-
-class Watch:
-    """What to call when a descriptor becomes readable, or so many seconds later; the server's event loop."""
-
-    def __init__(
-        self,
-        add: Callable[[int, Callable[[], None]], None],
-        remove: Callable[[int], object],
-        later: Callable[[float, Callable[[], None]], object],
-    ) -> None:
-        self.add = add
-        self.remove = remove
-        self.later = later
 
 
 class LinuxJails:

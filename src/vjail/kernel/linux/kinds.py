@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.linux import links
-from vjail.kernel.linux.netlink import Socket
-from vjail.kernel.linux.vnets import LOOPBACK
+from vjail.kernel.linux.tuntap import make_tuntap
+from vjail.kernel.linux.vnets import LOOPBACK, VnetSpaces
 from vjail.kernel.observed import Kind, MemberFlag
 
-Make = Callable[[Socket, Sequence[IfNet], str], None]
-"""Makes the device of an interface (of both halves of an epair) under a name in a socket's vnet, down, with lladdr and
-mtu. Raises NetlinkError."""
+Make = Callable[[VnetSpaces, int, Sequence[IfNet], str], None]
+"""Makes the device of an interface (of both halves of an epair) under a name in a vnet, down, with lladdr and mtu.
+Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +31,37 @@ class Device:
     stays: bool = False
 
 
-def _make_veth(socket: Socket, interfaces: Sequence[IfNet], name: str) -> None:
+def _make_veth(vnets: VnetSpaces, vnet: int, interfaces: Sequence[IfNet], name: str) -> None:
     a, b = ((each.name, each.lladdr or bytes(6)) for each in interfaces)
-    socket.request(links.new_veth(a, b, interfaces[0].mtu))
+    vnets[vnet].socket.request(links.new_veth(a, b, interfaces[0].mtu))
 
 
-def _make_bridge(socket: Socket, interfaces: Sequence[IfNet], name: str) -> None:
-    bridge = interfaces[0]
+def _make_bridge(vnets: VnetSpaces, vnet: int, interfaces: Sequence[IfNet], name: str) -> None:
+    bridge, socket = interfaces[0], vnets[vnet].socket
     socket.request(links.new_bridge(name, bridge.lladdr or b"\x02\0\0\0\0\1", bridge_settings(bridge)))
     # An MTU that was set is not changed by members that come and go.
     index = links.read_link(socket.get(*links.get_link(name))).index
     socket.request(links.set_mtu(index, bridge.mtu))
 
 
-def _make_loopback(socket: Socket, interfaces: Sequence[IfNet], name: str) -> None:
+def _make_loopback(vnets: VnetSpaces, vnet: int, interfaces: Sequence[IfNet], name: str) -> None:
     if name != LOOPBACK:
         # Linux has one loopback to a namespace; a bridge without ports keeps addresses just as well.
-        _make_bridge(socket, interfaces, name)
+        _make_bridge(vnets, vnet, interfaces, name)
         return
+    socket = vnets[vnet].socket
     index = links.read_link(socket.get(*links.get_link(name))).index
     socket.request(links.set_mtu(index, interfaces[0].mtu))
+
+
+def _make_tuntap(vnets: VnetSpaces, vnet: int, interfaces: Sequence[IfNet], name: str) -> None:
+    ifnet, socket = interfaces[0], vnets[vnet].socket
+    with vnets.inside(vnet):
+        make_tuntap(name, ethernet=ifnet.kind is Kind.TAP)
+    index = links.read_link(socket.get(*links.get_link(name))).index
+    if ifnet.lladdr is not None:
+        socket.request(links.set_address(index, ifnet.lladdr))
+    socket.request(links.set_mtu(index, ifnet.mtu))
 
 
 DEVICES = {
@@ -59,6 +70,9 @@ DEVICES = {
     Kind.BRIDGE: Device(_make_bridge, linux=("bridge",), stays=True),
     Kind.LOOPBACK: Device(_make_loopback, linux=("bridge",), stays=True),
     Kind.VLAN: Device(linux=("vlan",)),
+    Kind.TAP: Device(_make_tuntap, linux=("tun",)),
+    Kind.TUN: Device(_make_tuntap, linux=("tun",)),
+    Kind.VXLAN: Device(linux=("vxlan",)),
     Kind.PFLOG: Device(),
 }
 
@@ -72,11 +86,15 @@ def bridge_settings(ifnet: IfNet) -> dict[int, bytes]:
     if state is None:
         return links.bridge_settings(ageing=1200, priority=32768, stp=False, fwddelay=15, hellotime=2, maxage=20)
     stp = any(MemberFlag.STP in member.flags for member in state.members.values())
+    # Linux speaks the classic protocol only; with its shortest times it is about as quick as the rapid one.
+    rapid = state.proto == "rstp"
+    fwddelay, hellotime, maxage = (2, 1, 6) if rapid else (state.fwddelay, state.hellotime, state.maxage)
     return links.bridge_settings(
         ageing=state.timeout,
         priority=state.priority,
         stp=stp,
-        fwddelay=state.fwddelay,
-        hellotime=state.hellotime,
-        maxage=state.maxage,
+        fwddelay=fwddelay,
+        hellotime=hellotime,
+        maxage=maxage,
+        maxaddr=max(state.maxaddr, 1),
     )

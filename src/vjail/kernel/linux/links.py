@@ -16,11 +16,12 @@ IFF_UP, IFF_NOARP, IFF_PROMISC = 0x1, 0x80, 0x100
 NAME_ROOM = 15
 """Characters in an interface's name, on Linux as on FreeBSD."""
 
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
-_IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 18, 20, 26, 28, 29
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
+IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 18, 20, 26, 28, 29
+_IFLA_CARRIER = 33
 _IFLA_LINK_NETNSID, _IFLA_TARGET_NETNSID, _IFLA_NEW_IFINDEX = 37, 46, 49
-_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
-_IFLA_INET6_ADDR_GEN_MODE, _AF_INET6, _AF_INET, _AF_BRIDGE = 8, 10, 2, 7
+IFLA_INFO_KIND, IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
+_IFLA_INET6_ADDR_GEN_MODE, _AF_INET6, _AF_INET, AF_BRIDGE = 8, 10, 2, 7
 _IFLA_VLAN_ID, _IFLA_VLAN_FLAGS, _IFLA_VLAN_EGRESS_QOS, _IFLA_VLAN_PROTOCOL, _IFLA_VLAN_QOS_MAPPING = 1, 2, 3, 5, 1
 _VLAN_FLAG_LOOSE_BINDING = 0x4
 _PRIORITIES = range(16)
@@ -44,6 +45,7 @@ class Link:
     address: bytes
     kind: str
     master: int
+    carrier: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,13 @@ class LinkAddress:
     peer: IPv4Address | None = None
 
 
-def _info(index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:
+def info(index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:
+    """The head of a message about a link (struct ifinfomsg)."""
     return _IFINFO.pack(family, 0, index, flags, change)
 
 
 def _veth_end(name: str, address: bytes, mtu: int, namespace: int | None) -> bytes:
-    parts = [nl.text(_IFLA_IFNAME, name), nl.attribute(_IFLA_ADDRESS, address), nl.u32(_IFLA_MTU, mtu)]
+    parts = [nl.text(IFLA_IFNAME, name), nl.attribute(IFLA_ADDRESS, address), nl.u32(IFLA_MTU, mtu)]
     if namespace is not None:
         parts.append(nl.u32(_IFLA_NET_NS_FD, namespace))
     return b"".join(parts)
@@ -72,18 +75,18 @@ def new_veth(
     a: tuple[str, bytes], b: tuple[str, bytes], mtu: int, *, namespaces: tuple[int | None, int | None] = (None, None)
 ) -> Request:
     """A veth pair: name and MAC of each end, and a descriptor of the namespace it is made in (None: the socket's)."""
-    peer = nl.nested(_VETH_INFO_PEER, _info() + _veth_end(*b, mtu, namespaces[1]))
-    information = nl.nested(_IFLA_LINKINFO, nl.text(_IFLA_INFO_KIND, "veth"), nl.nested(_IFLA_INFO_DATA, peer))
-    body = _info() + _veth_end(*a, mtu, namespaces[0]) + information
+    peer = nl.nested(_VETH_INFO_PEER, info() + _veth_end(*b, mtu, namespaces[1]))
+    information = nl.nested(IFLA_LINKINFO, nl.text(IFLA_INFO_KIND, "veth"), nl.nested(IFLA_INFO_DATA, peer))
+    body = info() + _veth_end(*a, mtu, namespaces[0]) + information
     return Request(nl.RTM_NEWLINK, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
 
 
 def new_bridge(name: str, address: bytes, settings: dict[int, bytes]) -> Request:
     """A bridge with its MAC and numbers (`bridge_setting`s)."""
     information = nl.nested(
-        _IFLA_LINKINFO, nl.text(_IFLA_INFO_KIND, "bridge"), nl.nested(_IFLA_INFO_DATA, *settings.values())
+        IFLA_LINKINFO, nl.text(IFLA_INFO_KIND, "bridge"), nl.nested(IFLA_INFO_DATA, *settings.values())
     )
-    body = _info() + nl.text(_IFLA_IFNAME, name) + nl.attribute(_IFLA_ADDRESS, address) + information
+    body = info() + nl.text(IFLA_IFNAME, name) + nl.attribute(IFLA_ADDRESS, address) + information
     return Request(nl.RTM_NEWLINK, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
 
 
@@ -94,86 +97,86 @@ def new_vlan(name: str, parent: int, tag: int, proto: int, pcp: int) -> Request:
     """
     priorities = (nl.attribute(_IFLA_VLAN_QOS_MAPPING, struct.pack("=II", each, pcp)) for each in _PRIORITIES)
     data = nl.nested(
-        _IFLA_INFO_DATA,
+        IFLA_INFO_DATA,
         nl.u16(_IFLA_VLAN_ID, tag),
         nl.attribute(_IFLA_VLAN_PROTOCOL, struct.pack(">H", proto)),
         nl.attribute(_IFLA_VLAN_FLAGS, struct.pack("=II", _VLAN_FLAG_LOOSE_BINDING, _VLAN_FLAG_LOOSE_BINDING)),
         nl.nested(_IFLA_VLAN_EGRESS_QOS, *priorities),
     )
-    information = nl.nested(_IFLA_LINKINFO, nl.text(_IFLA_INFO_KIND, "vlan"), data)
-    body = _info() + nl.text(_IFLA_IFNAME, name) + nl.u32(_IFLA_LINK, parent) + information
+    information = nl.nested(IFLA_LINKINFO, nl.text(IFLA_INFO_KIND, "vlan"), data)
+    body = info() + nl.text(IFLA_IFNAME, name) + nl.u32(_IFLA_LINK, parent) + information
     return Request(nl.RTM_NEWLINK, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
 
 
 def configure_bridge(index: int, settings: dict[int, bytes]) -> Request:
     """Change a bridge's numbers."""
     information = nl.nested(
-        _IFLA_LINKINFO, nl.text(_IFLA_INFO_KIND, "bridge"), nl.nested(_IFLA_INFO_DATA, *settings.values())
+        IFLA_LINKINFO, nl.text(IFLA_INFO_KIND, "bridge"), nl.nested(IFLA_INFO_DATA, *settings.values())
     )
-    return Request(nl.RTM_NEWLINK, _info(index) + information)
+    return Request(nl.RTM_NEWLINK, info(index) + information)
 
 
 def configure_port(index: int, settings: dict[int, bytes]) -> Request:
     """Change the settings of a link as a bridge's port."""
-    body = _info(index, family=_AF_BRIDGE) + nl.nested(_IFLA_PROTINFO, *settings.values())
+    body = info(index, family=AF_BRIDGE) + nl.nested(IFLA_PROTINFO, *settings.values())
     return Request(nl.RTM_SETLINK, body)
 
 
 def delete(index: int) -> Request:
     """Remove a link."""
-    return Request(nl.RTM_DELLINK, _info(index))
+    return Request(nl.RTM_DELLINK, info(index))
 
 
 def set_flags(index: int, flags: int, change: int) -> Request:
     """Set the flags `flags` of those in `change`."""
-    return Request(nl.RTM_NEWLINK, _info(index, flags, change))
+    return Request(nl.RTM_NEWLINK, info(index, flags, change))
 
 
 def rename(index: int, name: str) -> Request:
     """Give a link another name."""
-    return Request(nl.RTM_SETLINK, _info(index) + nl.text(_IFLA_IFNAME, name))
+    return Request(nl.RTM_SETLINK, info(index) + nl.text(IFLA_IFNAME, name))
 
 
 def set_mtu(index: int, mtu: int) -> Request:
     """Set the MTU."""
-    return Request(nl.RTM_NEWLINK, _info(index) + nl.u32(_IFLA_MTU, mtu))
+    return Request(nl.RTM_NEWLINK, info(index) + nl.u32(IFLA_MTU, mtu))
 
 
 def set_address(index: int, address: bytes) -> Request:
     """Set the MAC."""
-    return Request(nl.RTM_NEWLINK, _info(index) + nl.attribute(_IFLA_ADDRESS, address))
+    return Request(nl.RTM_NEWLINK, info(index) + nl.attribute(IFLA_ADDRESS, address))
 
 
 def set_alias(index: int, text: str) -> Request:
     """Set the text `ip link` shows as alias, cut where it is too long for Linux."""
-    return Request(nl.RTM_NEWLINK, _info(index) + nl.attribute(_IFLA_IFALIAS, text.encode()[:255]))
+    return Request(nl.RTM_NEWLINK, info(index) + nl.attribute(_IFLA_IFALIAS, text.encode()[:255]))
 
 
 def set_master(index: int, master: int) -> Request:
     """Put a link into a bridge, or with 0 take it out."""
-    return Request(nl.RTM_NEWLINK, _info(index) + nl.u32(_IFLA_MASTER, master))
+    return Request(nl.RTM_NEWLINK, info(index) + nl.u32(_IFLA_MASTER, master))
 
 
 def move(index: int, namespace: int, name: str) -> Request:
     """Move a link into the network namespace behind a descriptor, under `name`."""
-    body = _info(index) + nl.u32(_IFLA_NET_NS_FD, namespace) + nl.text(_IFLA_IFNAME, name)
+    body = info(index) + nl.u32(_IFLA_NET_NS_FD, namespace) + nl.text(IFLA_IFNAME, name)
     return Request(nl.RTM_NEWLINK, body)
 
 
 def dump_links() -> tuple[int, bytes]:
     """What to dump for all links."""
-    return nl.RTM_GETLINK, _info() + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+    return nl.RTM_GETLINK, info() + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
 
 
 def get_link(name: str) -> tuple[int, bytes]:
     """What to ask for one link."""
-    body = _info() + nl.text(_IFLA_IFNAME, name) + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+    body = info() + nl.text(IFLA_IFNAME, name) + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
     return nl.RTM_GETLINK, body
 
 
 def get_link_at(index: int) -> tuple[int, bytes]:
     """What to ask for the link with that index."""
-    return nl.RTM_GETLINK, _info(index) + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+    return nl.RTM_GETLINK, info(index) + nl.u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
 
 
 def get_other_end(message: Message) -> tuple[int, bytes] | None:
@@ -182,7 +185,7 @@ def get_other_end(message: Message) -> tuple[int, bytes] | None:
     if _IFLA_LINK_NETNSID not in found or _IFLA_LINK not in found:
         return None
     index = struct.unpack("=I", found[_IFLA_LINK])[0]
-    return nl.RTM_GETLINK, _info(index) + nl.attribute(_IFLA_TARGET_NETNSID, found[_IFLA_LINK_NETNSID])
+    return nl.RTM_GETLINK, info(index) + nl.attribute(_IFLA_TARGET_NETNSID, found[_IFLA_LINK_NETNSID])
 
 
 def read_link(message: Message) -> Link:
@@ -190,16 +193,17 @@ def read_link(message: Message) -> Link:
     _, _, index, flags, _ = _IFINFO.unpack_from(message.body)
     found = nl.attributes(message.body, _IFINFO.size)
     kind = ""
-    if _IFLA_LINKINFO in found:
-        kind = nl.string(nl.attributes(found[_IFLA_LINKINFO]).get(_IFLA_INFO_KIND, b""))
+    if IFLA_LINKINFO in found:
+        kind = nl.string(nl.attributes(found[IFLA_LINKINFO]).get(IFLA_INFO_KIND, b""))
     return Link(
         index,
-        nl.string(found[_IFLA_IFNAME]),
+        nl.string(found[IFLA_IFNAME]),
         flags,
-        struct.unpack("=I", found[_IFLA_MTU])[0],
-        found.get(_IFLA_ADDRESS, b""),
+        struct.unpack("=I", found[IFLA_MTU])[0],
+        found.get(IFLA_ADDRESS, b""),
         kind,
         struct.unpack("=I", found[_IFLA_MASTER])[0] if _IFLA_MASTER in found else 0,
+        found.get(_IFLA_CARRIER) != b"\0",
     )
 
 
@@ -270,20 +274,21 @@ def read_address(message: Message) -> LinkAddress | None:
 # --- bridges and their ports -----------------------------------------------------------------------------------------
 
 _IFLA_BR_AGEING_TIME, _IFLA_BR_STP_STATE, _IFLA_BR_PRIORITY = 4, 5, 6
-_IFLA_BR_GROUP_FWD_MASK, _IFLA_BR_MCAST_SNOOPING = 9, 23
+_IFLA_BR_GROUP_FWD_MASK, _IFLA_BR_MCAST_SNOOPING, _IFLA_BR_FDB_MAX_LEARNED = 9, 23, 49
 _IFLA_BR_FORWARD_DELAY, _IFLA_BR_HELLO_TIME, _IFLA_BR_MAX_AGE = 1, 2, 3
 _IFLA_BRPORT_PRIORITY, _IFLA_BRPORT_COST = 2, 3
 _IFLA_BRPORT_LEARNING, _IFLA_BRPORT_UNICAST_FLOOD = 8, 9
-_IFLA_BRPORT_MCAST_FLOOD, _IFLA_BRPORT_BCAST_FLOOD, _IFLA_BRPORT_ISOLATED = 27, 30, 33
+_IFLA_BRPORT_ISOLATED, _IFLA_BRPORT_LOCKED = 33, 39
 _FORWARDED_GROUPS = 0xFFF8
 """01:80:c2:00:00:0x as bridge(4) forwards them; Linux never forwards the first three."""
 
 
 def bridge_settings(
-    *, ageing: int, priority: int, stp: bool, fwddelay: int, hellotime: int, maxage: int
+    *, ageing: int, priority: int, stp: bool, fwddelay: int, hellotime: int, maxage: int, maxaddr: int | None = None
 ) -> dict[int, bytes]:
-    """A bridge's numbers; times in seconds."""
-    return {
+    """A bridge's numbers; times in seconds. `maxaddr`: how many addresses it learns, before Linux 6.8 any number."""
+    limit = {} if maxaddr is None else {_IFLA_BR_FDB_MAX_LEARNED: nl.u32(_IFLA_BR_FDB_MAX_LEARNED, maxaddr)}
+    return limit | {
         _IFLA_BR_AGEING_TIME: nl.u32(_IFLA_BR_AGEING_TIME, ageing * 100),
         _IFLA_BR_PRIORITY: nl.u16(_IFLA_BR_PRIORITY, priority),
         _IFLA_BR_STP_STATE: nl.u32(_IFLA_BR_STP_STATE, int(stp)),
@@ -295,17 +300,23 @@ def bridge_settings(
     }
 
 
-def port_settings(*, learning: bool, discover: bool, private: bool, priority: int, cost: int) -> dict[int, bytes]:
-    """A member's flags and numbers; priority in 0…255 as FreeBSD has it."""
+def port_settings(
+    *, learning: bool, discover: bool, private: bool, priority: int, cost: int, locked: bool = False
+) -> dict[int, bytes]:
+    """A member's flags and numbers; priority in 0…255 as FreeBSD has it. `locked`: only known sources may send."""
     return {
         _IFLA_BRPORT_LEARNING: nl.u8(_IFLA_BRPORT_LEARNING, learning),
         _IFLA_BRPORT_UNICAST_FLOOD: nl.u8(_IFLA_BRPORT_UNICAST_FLOOD, discover),
-        _IFLA_BRPORT_MCAST_FLOOD: nl.u8(_IFLA_BRPORT_MCAST_FLOOD, discover),
-        _IFLA_BRPORT_BCAST_FLOOD: nl.u8(_IFLA_BRPORT_BCAST_FLOOD, discover),
         _IFLA_BRPORT_ISOLATED: nl.u8(_IFLA_BRPORT_ISOLATED, private),
         _IFLA_BRPORT_PRIORITY: nl.u16(_IFLA_BRPORT_PRIORITY, priority >> 2),
+        _IFLA_BRPORT_LOCKED: nl.u8(_IFLA_BRPORT_LOCKED, locked),
         _IFLA_BRPORT_COST: nl.u32(_IFLA_BRPORT_COST, max(1, min(cost, 65535))),
     }
+
+
+def lock_port(index: int, locked: bool) -> Request:
+    """Let only known sources send through a bridge's port, or any."""
+    return configure_port(index, {_IFLA_BRPORT_LOCKED: nl.u8(_IFLA_BRPORT_LOCKED, locked)})
 
 
 # --- forwarding tables -----------------------------------------------------------------------------------------------
@@ -314,7 +325,7 @@ _NDMSG = struct.Struct("=BxxxiHBB")
 _NDA_DST, _NDA_LLADDR, _NDA_CACHEINFO, _NDA_MASTER = 1, 2, 3, 9
 NUD_INCOMPLETE, NUD_REACHABLE, NUD_STALE = 0x01, 0x02, 0x04
 NUD_FAILED, NUD_NOARP, NUD_PERMANENT = 0x20, 0x40, 0x80
-_NTF_SELF, _NTF_MASTER = 0x02, 0x04
+_NTF_SELF, _NTF_MASTER, NTF_STICKY = 0x02, 0x04, 0x40
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +342,18 @@ class Entry:
 
 def dump_forwarding(bridge: int) -> tuple[int, bytes]:
     """What to dump for the forwarding table of the bridge with that index."""
-    return nl.RTM_GETNEIGH, _NDMSG.pack(_AF_BRIDGE, 0, 0, 0, 0) + nl.u32(_NDA_MASTER, bridge)
+    return nl.RTM_GETNEIGH, _NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0) + nl.u32(_NDA_MASTER, bridge)
+
+
+def dump_device_forwarding(index: int) -> tuple[int, bytes]:
+    """What to dump for the forwarding table that a link, a vxlan, has itself."""
+    return nl.RTM_GETNEIGH, _NDMSG.pack(AF_BRIDGE, index, 0, 0, 0)
+
+
+def delete_device_forwarding(index: int, lladdr: bytes) -> Request:
+    """Delete an entry of the forwarding table that a link has itself."""
+    body = _NDMSG.pack(AF_BRIDGE, index, 0, _NTF_SELF, 0) + nl.attribute(_NDA_LLADDR, lladdr)
+    return Request(nl.RTM_DELNEIGH, body)
 
 
 def dump_neighbours() -> tuple[int, bytes]:
@@ -352,15 +374,16 @@ def read_entry(message: Message) -> Entry:
     return Entry(index, address, found.get(_NDA_LLADDR), state, flags, updated)
 
 
-def add_forwarding(index: int, lladdr: bytes) -> Request:
-    """A static entry of the bridge that the link is in."""
-    body = _NDMSG.pack(_AF_BRIDGE, index, NUD_NOARP, _NTF_MASTER, 0) + nl.attribute(_NDA_LLADDR, lladdr)
+def add_forwarding(index: int, lladdr: bytes, *, sticky: bool = False) -> Request:
+    """A static entry of the bridge that the link is in; a sticky one no other port takes over."""
+    flags = _NTF_MASTER | (NTF_STICKY if sticky else 0)
+    body = _NDMSG.pack(AF_BRIDGE, index, NUD_NOARP, flags, 0) + nl.attribute(_NDA_LLADDR, lladdr)
     return Request(nl.RTM_NEWNEIGH, body, nl.NLM_F_CREATE | nl.NLM_F_REPLACE)
 
 
 def delete_forwarding(index: int, lladdr: bytes) -> Request:
     """Delete an entry of the bridge that the link is in."""
-    body = _NDMSG.pack(_AF_BRIDGE, index, 0, _NTF_MASTER, 0) + nl.attribute(_NDA_LLADDR, lladdr)
+    body = _NDMSG.pack(AF_BRIDGE, index, 0, _NTF_MASTER, 0) + nl.attribute(_NDA_LLADDR, lladdr)
     return Request(nl.RTM_DELNEIGH, body)
 
 

@@ -7,14 +7,15 @@ import errno
 from collections.abc import Sequence
 
 from vjail.kernel.core.ifnet import IfNet
-from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import links
 from vjail.kernel.linux.inet import Inets
 from vjail.kernel.linux.kinds import DEVICES, MADE
 from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.linux.ports import Port, Ports, as_freebsd, tolerant
 from vjail.kernel.linux.routes import kept
+from vjail.kernel.linux.tuntap import why_no_tuntap
 from vjail.kernel.linux.vnets import LOOPBACK
+from vjail.kernel.linux.vxlans import is_vxlan_known
 from vjail.kernel.observed import Kind
 
 
@@ -24,17 +25,29 @@ class Making:
     def __init__(self, ports: Ports, inets: Inets) -> None:
         self._ports = ports
         self._inets = inets
+        self._lacking: dict[Kind, str] = {}
+
+    def lacks(self, kind: Kind) -> str:
+        """Why interfaces of a kind cannot be made here, empty where they can."""
+        if kind not in self._lacking:
+            match kind:
+                case Kind.TAP | Kind.TUN:
+                    self._lacking[kind] = why_no_tuntap()
+                case Kind.VXLAN:
+                    known = is_vxlan_known(self._ports.vnets[0].socket)
+                    self._lacking[kind] = "" if known else "this machine's kernel has no vxlan"
+                case _:
+                    self._lacking[kind] = ""
+        return self._lacking[kind]
 
     def create(self, interfaces: Sequence[IfNet]) -> None:
         """Make an interface, or both halves of an epair."""
         first = interfaces[0]
-        device = DEVICES.get(first.kind)
-        if device is None:
-            raise KernelError(Errno.EOPNOTSUPP)
+        device = DEVICES[first.kind]
         has_device = device.found or device.make is not None
         with as_freebsd():
             if device.make is not None:
-                device.make(self._ports.socket(first), interfaces, first.name)
+                device.make(self._ports.vnets, first.vnet, interfaces, first.name)
             indexes = [self._ports.look_up(each.vnet, each.name) if has_device else 0 for each in interfaces]
         for each, index in zip(interfaces, indexes, strict=True):
             self._ports.enter(Port(each, each.vnet, index), each.vnet)
@@ -78,7 +91,7 @@ class Making:
             with as_freebsd():
                 device = DEVICES[ifnet.kind]
                 if device.stays and device.make is not None:
-                    device.make(self._ports.vnets[vnet].socket, [ifnet], name)
+                    device.make(self._ports.vnets, vnet, [ifnet], name)
                     source.request(links.delete(port.index))
                 else:
                     # Promiscuous mode does not go with it; what the core then wants it says again.
@@ -135,5 +148,8 @@ class Making:
                     socket.request(links.move(link.index, vnets[port.vnet].namespace, name))
                 port.index = self._ports.look_up(port.vnet, name)
         for vnet, link in strangers.values():
+            if link.kind == "tun":
+                # It may be a program's own; one of ours is found again under its name when it is made again.
+                continue
             with contextlib.suppress(NetlinkError):
                 vnets[vnet].socket.request(tolerant(links.delete(link.index), errno.ENODEV))

@@ -17,6 +17,8 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
+RTM_NEWQDISC, RTM_NEWTFILTER, RTM_DELTFILTER = 36, 44, 45
+RTMGRP_NEIGH = 4
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
@@ -110,11 +112,12 @@ def string(value: bytes) -> str:
 class Socket:
     """A NETLINK_ROUTE socket. It belongs to the network namespace that the process was in when it was made."""
 
-    def __init__(self) -> None:
+    def __init__(self, groups: int = 0) -> None:
+        """`groups`: a mask of the RTMGRP_… whose notifications it hears; with any it is there to listen only."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
-        self._socket.bind((0, 0))
+        self._socket.bind((0, groups))
         self._sequence = 0
 
     def fileno(self) -> int:
@@ -158,6 +161,20 @@ class Socket:
                 continue
             return Message(found, data)
         raise NetlinkError(errno.EPROTO, "no answer")
+
+    def heard(self) -> list[Message] | None:
+        """The notifications that have come, without waiting; None where some were lost."""
+        messages: list[Message] = []
+        try:
+            while True:
+                data = self._socket.recv(1 << 18, socket.MSG_DONTWAIT)
+                messages += [Message(kind, body) for _, kind, _, body in _split(data, None)]
+        except BlockingIOError:
+            return messages
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return None
 
     def _exchange(self, batch: Sequence[Request]) -> NetlinkError | None:
         first = self._send(batch)

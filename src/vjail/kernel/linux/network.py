@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.linux.bridges import Bridges
+from vjail.kernel.linux.guards import Guards
 from vjail.kernel.linux.inet import Inets
 from vjail.kernel.linux.making import Making
 from vjail.kernel.linux.ports import Ports
@@ -14,12 +15,15 @@ from vjail.kernel.linux.routing import Routing
 from vjail.kernel.linux.settings import Settings
 from vjail.kernel.linux.vlans import Vlans
 from vjail.kernel.linux.vnets import VnetSpaces
+from vjail.kernel.linux.vxlans import Vxlans
+from vjail.kernel.linux.watch import Watch
 
 
 class LinuxNetwork:
     """A `NetworkDriver` (core/driver.py), whose words are explained there."""
 
-    def __init__(self, vnets: VnetSpaces, journal: Journal) -> None:
+    def __init__(self, vnets: VnetSpaces, journal: Journal, watch: Watch) -> None:
+        """`watch` calls when something is to be read from a descriptor."""
         self._ports = ports = Ports(vnets, journal)
         inets = Inets(ports)
         self.add_address, self.remove_address = inets.add_address, inets.remove_address
@@ -28,18 +32,22 @@ class LinuxNetwork:
 
         making = Making(ports, inets)
         self.create, self.adopt, self.destroy = making.create, making.adopt, making.destroy
-        self.rename, self.move = making.rename, making.move
+        self.rename, self.move, self.lacks = making.rename, making.move, making.lacks
 
         settings = Settings(ports, inets)
         self.set_up, self.set_mtu, self.set_lladdr = settings.set_up, settings.set_mtu, settings.set_lladdr
         self.set_arp, self.set_promiscuous = settings.set_arp, settings.set_promiscuous
         self.set_description = settings.set_description
 
-        bridges = Bridges(ports)
+        bridges = Bridges(ports, Guards(ports, watch))
+        self.spanning_tree = bridges.tree
         self.attach, self.detach = bridges.attach, bridges.detach
         self.configure_member, self.configure_bridge = bridges.configure_member, bridges.configure_bridge
         self.bridge_addresses, self.bridge_flush = bridges.addresses, bridges.flush
         self.bridge_static, self.bridge_forget = bridges.add_static, bridges.forget
+
+        vxlans = Vxlans(ports, inets, settings)
+        self.bind_vxlan, self.unbind_vxlan, self.flush_vxlan = vxlans.bind, vxlans.unbind, vxlans.flush
 
         vlans = Vlans(ports, inets, settings)
         self.bind_vlan, self.unbind_vlan = vlans.bind, vlans.unbind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,12 @@ class VnetSpaces:
         """Let go of all vnets."""
         for number in list(self._vnets):
             self.drop(number)
+
+    @contextlib.contextmanager
+    def inside(self, number: int) -> Iterator[None]:
+        """Be in a vnet for a while."""
+        with self._lab.network(self._vnets[number].namespace):
+            yield
 
     def write(self, number: int, values: Mapping[str, str]) -> None:
         """Write settings below /proc/sys/net of a vnet. Raises OSError."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from vjail.kernel.core.driver import Seen
+from vjail.kernel.core.driver import Seen, Tree
 from vjail.kernel.core.fib import Entry, Fib, as_route
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.errno import Errno, KernelError
@@ -181,6 +181,10 @@ class MemoryDriver:
     def configure_bridge(self, bridge: IfNet) -> None:
         """The core's record holds all that matters here."""
 
+    def spanning_tree(self, bridge: IfNet) -> Tree | None:
+        """Without packets there is no tree; each bridge is its own root."""
+        return None
+
     def bridge_addresses(self, bridge: IfNet) -> Sequence[tuple[bytes, int, int, bool]]:
         """The static addresses; without packets nothing is learnt."""
         return [(lladdr, ident, 0, True) for lladdr, ident in self._devices[bridge.ident].statics.items()]
@@ -205,6 +209,19 @@ class MemoryDriver:
     def unbind_vlan(self, vlan: IfNet) -> None:
         """The opposite of bind_vlan."""
         self._devices[vlan.ident].parent = None
+
+    def lacks(self, kind: Kind) -> str:
+        """Memory can hold all the core has rules for."""
+        return ""
+
+    def bind_vxlan(self, vxlan: IfNet) -> None:
+        """The core's record holds all that matters here."""
+
+    def unbind_vxlan(self, vxlan: IfNet) -> None:
+        """The core's record holds all that matters here."""
+
+    def flush_vxlan(self, vxlan: IfNet) -> None:
+        """Without packets nothing is learnt."""
 
     # --- routes ---
 
