@@ -85,7 +85,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     parser.add_argument("--version", action="version", version=f"vjail {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
-    for add in (_show, _up, _down, _start_stop, _ls, _cut_mend, _exec, _console, _shell, _base):
+    for add in (_show, _check, _up, _down, _start_stop, _ls, _cut_mend, _exec, _console, _shell, _base):
         add(commands)
     return parser, dict(commands.choices)
 
@@ -146,6 +146,30 @@ def _show(commands: _Commands[_Parser]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_runs("show", "show"))
+
+
+def _check(commands: _Commands[_Parser]) -> None:
+    parser = _command(
+        commands,
+        "check",
+        "find what will go wrong with a host's or a lab's files, before FreeBSD does",
+        "vjail check jail.conf",
+        "vjail check --freebsd 15 host1/ host2/",
+        "vjail check --fix",
+        "vjail check --sarif > findings.sarif",
+        more="Nothing is run and nothing but the files is needed. Exit 1 where an error or a warning is found. Each "
+        "finding has a code, and a page docs/checks/CODE.md.",
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="lab file, jail.conf or folder (default: here)")
+    parser.add_argument(
+        "--freebsd", type=_release, metavar="N", help=f"the release (default: the lab file's, or {DEFAULT})"
+    )
+    parser.add_argument("--fix", action="store_true", help="make the mends that are certain, in the files")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--short", action="store_true", help="one line for each finding")
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--sarif", action="store_true", help="print SARIF, for code-scanning services and editors")
+    parser.set_defaults(run=_runs("check", "check"))
 
 
 def _up(commands: _Commands[_Parser]) -> None:
