@@ -23,7 +23,22 @@ packages() {
         echo "missing for some of the tests:$missing" >&2
         return 0
     fi
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    apt-get update -qq && without_starting $missing
+}
+
+# Daemons are for labs: on the machine itself they neither start now nor when it boots.
+without_starting() {
+    policy=/usr/sbin/policy-rc.d
+    [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy && made=$policy; }
+    code=0
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null || code=$?
+    [ -z "${made:-}" ] || rm -f "$made"
+    for package; do
+        case $package in
+        bird2) systemctl disable --quiet bird.service 2>/dev/null || : ;;
+        esac
+    done
+    return $code
 }
 
 # Those that need root and those of an ordinary user do not meet: each test has namespaces of its own.

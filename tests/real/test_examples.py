@@ -48,6 +48,7 @@ _FILES: Mapping[str, Mapping[str, str | None]] = {
     },
     "E1-bridge-as-printed": {"vjail.yml": None, "commands": None},
     "E1-bridge-with-ups": {"vjail.yml": None, "commands": None},
+    "E3-routing-daemons": {"vjail.yml": None, "west": None, "east": None},
 }
 """The files of each folder, and which of the documents' files they are to the byte."""
 
