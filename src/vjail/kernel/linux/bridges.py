@@ -28,7 +28,7 @@ class Bridges:
     def attach(self, bridge: IfNet, member: IfNet) -> None:
         """Let the bridge have the member's frames, or let a span port have a copy of all members'."""
         self._span(bridge, member, mirror)
-        if _is_span(member):
+        if is_span(member):
             return
         self._ports.request(member, lambda index: links.set_master(index, self._ports[bridge.ident].index))
         self.configure_member(bridge, member)
@@ -38,15 +38,15 @@ class Bridges:
     def detach(self, bridge: IfNet, member: IfNet) -> None:
         """The opposite of attach."""
         self._span(bridge, member, stop_mirroring)
-        if not _is_span(member):
+        if not is_span(member):
             self._guards.leave(member)
             self._ports.request(member, lambda index: tolerant(links.set_master(index, 0), errno.ENODEV))
 
     def _span(self, bridge: IfNet, member: IfNet, change: Callable[[Socket, int, int], None]) -> None:
         """Begin or cease to copy from a member to the bridge's span ports, or to a span port from all members."""
-        span = _is_span(member)
+        span = is_span(member)
         idents = bridge.bridge.members if bridge.bridge else ()
-        others = [port for port in map(self._ports.find, idents) if port is not None and _is_span(port.ifnet) != span]
+        others = [port for port in map(self._ports.find, idents) if port is not None and is_span(port.ifnet) != span]
         here = self._ports[member.ident]
         with as_freebsd():
             for there in others:
@@ -57,7 +57,7 @@ class Bridges:
     def configure_member(self, bridge: IfNet, member: IfNet) -> None:
         """Put the member's flags and numbers into effect while attached."""
         membership = member.member
-        if membership is None or _is_span(member):
+        if membership is None or is_span(member):
             return
         settings = links.port_settings(
             learning=MemberFlag.LEARNING in membership.flags,
@@ -161,5 +161,6 @@ class Bridges:
         )
 
 
-def _is_span(member: IfNet) -> bool:
+def is_span(member: IfNet) -> bool:
+    """Whether a member is one of its bridge's span ports."""
     return member.member is not None and MemberFlag.SPAN in member.member.flags

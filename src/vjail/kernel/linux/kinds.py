@@ -69,7 +69,7 @@ DEVICES = {
     Kind.EPAIR: Device(_make_veth, linux=("veth",)),
     Kind.BRIDGE: Device(_make_bridge, linux=("bridge",), stays=True),
     Kind.LOOPBACK: Device(_make_loopback, linux=("bridge",), stays=True),
-    Kind.VLAN: Device(linux=("vlan",)),
+    Kind.VLAN: Device(linux=("vlan", "veth")),
     Kind.TAP: Device(_make_tuntap, linux=("tun",)),
     Kind.TUN: Device(_make_tuntap, linux=("tun",)),
     Kind.VXLAN: Device(linux=("vxlan",)),

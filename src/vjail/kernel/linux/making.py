@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.linux import links
 from vjail.kernel.linux.inet import Inets
-from vjail.kernel.linux.kinds import DEVICES, MADE
+from vjail.kernel.linux.kinds import DEVICES, MADE, Device
 from vjail.kernel.linux.netlink import NetlinkError
-from vjail.kernel.linux.ports import Port, Ports, as_freebsd, tolerant
+from vjail.kernel.linux.ports import FAR_END, Port, Ports, as_freebsd, tolerant
 from vjail.kernel.linux.routes import kept
 from vjail.kernel.linux.tuntap import why_no_tuntap
 from vjail.kernel.linux.vnets import LOOPBACK
@@ -108,8 +108,9 @@ class Making:
         """Take over interfaces that another server made."""
         for each in interfaces:
             port = Port(each, each.vnet, 0, addresses=[held.address for held in each.addresses])
-            with contextlib.suppress(NetlinkError):
-                port.index = self._ports.look_up(each.vnet, each.name)
+            if _may_have_device(each):
+                with contextlib.suppress(NetlinkError):
+                    port.index = self._ports.look_up(each.vnet, each.name)
             self._ports.enter(port, each.vnet)
         self._put_right()
         for port in self._ports:
@@ -130,16 +131,19 @@ class Making:
         """Undo what another server had done to devices, but not written down, when it died."""
         vnets = self._ports.vnets
         known = {(port.vnet, port.index) for port in self._ports}
-        strangers: dict[bytes, tuple[int, links.Link]] = {}
-        for vnet in self._ports.vnets_in_use():
-            for link in map(links.read_link, vnets[vnet].socket.dump(*links.dump_links())):
-                if link.kind in MADE and (vnet, link.index) not in known:
-                    strangers[link.address] = vnet, link
+        strangers = [
+            (vnet, link)
+            for vnet in self._ports.vnets_in_use()
+            for link in map(links.read_link, vnets[vnet].socket.dump(*links.dump_links()))
+            if link.kind in MADE and (vnet, link.index) not in known and not self._is_far_end(link)
+        ]
         for port in self._ports:
-            found = strangers.pop(port.ifnet.lladdr or b"", None) if not port.index else None
-            if found is None:
+            alike = [each for each in strangers if each[1].address == port.ifnet.lladdr]
+            if port.index or not alike or not _may_have_device(port.ifnet):
                 continue
-            vnet, link = found
+            # The vlans of one parent have one address.
+            vnet, link = found = min(alike, key=lambda each: each[1].name != port.ifnet.name)
+            strangers.remove(found)
             socket, name = vnets[vnet].socket, port.ifnet.name
             with contextlib.suppress(NetlinkError):
                 if vnet == port.vnet:
@@ -147,9 +151,20 @@ class Making:
                 else:
                     socket.request(links.move(link.index, vnets[port.vnet].namespace, name))
                 port.index = self._ports.look_up(port.vnet, name)
-        for vnet, link in strangers.values():
+        for vnet, link in strangers:
             if link.kind == "tun":
                 # It may be a program's own; one of ours is found again under its name when it is made again.
                 continue
             with contextlib.suppress(NetlinkError):
                 vnets[vnet].socket.request(tolerant(links.delete(link.index), errno.ENODEV))
+
+    def _is_far_end(self, link: links.Link) -> bool:
+        """Whether a device is the far end of a vlan that is bound."""
+        ident = link.name.removeprefix(FAR_END)
+        port = self._ports.find(int(ident)) if link.name.startswith(FAR_END) and ident.isdigit() else None
+        return port is not None and _may_have_device(port.ifnet)
+
+
+def _may_have_device(ifnet: IfNet) -> bool:
+    """Whether there may be a device: not of a vlan that is bound to nothing, nor where there never is one."""
+    return DEVICES[ifnet.kind] != Device() and (ifnet.vlan is None or ifnet.vlan.parent is not None)

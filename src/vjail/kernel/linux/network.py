@@ -5,8 +5,11 @@ This says only which part does what; what the parts share is ports.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.core.journal import Journal
-from vjail.kernel.linux.bridges import Bridges
+from vjail.kernel.linux.bridges import Bridges, is_span
 from vjail.kernel.linux.guards import Guards
 from vjail.kernel.linux.inet import Inets
 from vjail.kernel.linux.making import Making
@@ -31,7 +34,8 @@ class LinuxNetwork:
         self.seen, self.see = inets.seen, inets.see
 
         making = Making(ports, inets)
-        self.create, self.adopt, self.destroy = making.create, making.adopt, making.destroy
+        self._making = making
+        self.create, self.destroy = making.create, making.destroy
         self.rename, self.move, self.lacks = making.rename, making.move, making.lacks
 
         settings = Settings(ports, inets)
@@ -39,9 +43,8 @@ class LinuxNetwork:
         self.set_arp, self.set_promiscuous = settings.set_arp, settings.set_promiscuous
         self.set_description = settings.set_description
 
-        bridges = Bridges(ports, Guards(ports, watch))
+        self._bridges = bridges = Bridges(ports, Guards(ports, watch))
         self.spanning_tree = bridges.tree
-        self.attach, self.detach = bridges.attach, bridges.detach
         self.configure_member, self.configure_bridge = bridges.configure_member, bridges.configure_bridge
         self.bridge_addresses, self.bridge_flush = bridges.addresses, bridges.flush
         self.bridge_static, self.bridge_forget = bridges.add_static, bridges.forget
@@ -49,7 +52,7 @@ class LinuxNetwork:
         vxlans = Vxlans(ports, inets, settings)
         self.bind_vxlan, self.unbind_vxlan, self.flush_vxlan = vxlans.bind, vxlans.unbind, vxlans.flush
 
-        vlans = Vlans(ports, inets, settings)
+        self._vlans = vlans = Vlans(ports, inets, settings, bridges)
         self.bind_vlan, self.unbind_vlan = vlans.bind, vlans.unbind
 
         routing = Routing(ports)
@@ -60,6 +63,22 @@ class LinuxNetwork:
         # Beyond the driver's words, what the host needs for ping(8) and the like.
         self.check_reachable, self.is_through_gateway = routing.check_reachable, routing.is_through_gateway
         self.forget_unanswered = routing.forget_unanswered
+
+    def adopt(self, interfaces: Sequence[IfNet]) -> None:
+        """Take over interfaces that another server made."""
+        self._making.adopt(interfaces)
+        self._vlans.adopt()
+
+    def attach(self, bridge: IfNet, member: IfNet) -> None:
+        """Let the bridge have the member's frames; tagged ones too, which its vlans had until now."""
+        self._bridges.attach(bridge, member)
+        if not is_span(member):
+            self._vlans.set_bridged(member, True)
+
+    def detach(self, bridge: IfNet, member: IfNet) -> None:
+        """The opposite of attach."""
+        self._bridges.detach(bridge, member)
+        self._vlans.set_bridged(member, False)
 
     def index_of(self, vnet: int, name: str) -> int:
         """The index of the device of that name in a vnet, 0 where it has none or is not there."""

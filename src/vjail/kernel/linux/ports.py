@@ -24,6 +24,8 @@ from vjail.kernel.linux.vnets import VnetSpaces
 from vjail.kernel.observed import Address, Inet6, Kind
 
 _ROUTES = "routes"
+FAR_END = "~"
+"""How the name of a device begins that is nobody's interface: a vlan's far end, with the vlan's ident."""
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from vjail.kernel.core.fib import NOWHERE, Entry, as_route
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import links
-from vjail.kernel.linux.ports import Ports, as_freebsd, tolerant
+from vjail.kernel.linux.ports import Port, Ports, as_freebsd, tolerant
 from vjail.kernel.observed import Kind, Neighbour, NeighbourState, Route, RouteFlag
 from vjail.kernel.operations import RouteSpec
 
@@ -74,8 +74,14 @@ class Routing:
             own = RouteFlag.HOST in entry.flags and RouteFlag.PINNED in entry.flags
             if own and not ports[entry.out].up:
                 raise KernelError(Errno.EHOSTUNREACH)
-            if port is not None and not port.index and not own:
+            if port is not None and not own and not self._can_send(port):
                 raise KernelError(Errno.ENETDOWN)
+
+    def _can_send(self, port: Port) -> bool:
+        """Whether an interface has a device, and a vlan's parent is up."""
+        state = port.ifnet.vlan
+        above = self._ports.find(state.parent if state is not None else None)
+        return bool(port.index) and (above is None or above.up)
 
     def is_through_gateway(self, vnet: int, destination: IPv4Address | IPv6Address) -> bool:
         """Whether the way to a destination leads through a gateway."""

@@ -84,13 +84,13 @@ class VnetSpaces:
 
     def write(self, number: int, values: Mapping[str, str]) -> None:
         """Write settings below /proc/sys/net of a vnet. Raises OSError."""
-        with self._lab.network(self._vnets[number].namespace):
+        with self.inside(number):
             for path, value in values.items():
                 _write(path, value)
 
     def read(self, number: int, path: str) -> str:
         """Read a setting below /proc/sys/net of a vnet. Raises OSError."""
-        with self._lab.network(self._vnets[number].namespace):
+        with self.inside(number):
             return Path(path).read_text().strip()
 
     def _freshen(self, socket: Socket) -> None:
