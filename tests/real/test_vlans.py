@@ -61,7 +61,7 @@ class Trunk:
 
     def pings(self, host: str, address: str, jail: str = "") -> bool:
         """Whether two pings are both answered; False where none is."""
-        line = f"{'jexec ' + jail if jail else ''} ping -c 2 -i 0.1 -t 2 {address}; true"
+        line = f"{'jexec ' + jail if jail else ''} ping -c 2 -i 0.1 -t 1 {address}; true"
         said = self.on(host, line).out
         assert "2 packets transmitted, 2 packets received" in said or " 0 packets received" in said, said
         return " 2 packets received" in said

@@ -6,7 +6,9 @@ untouched, tagged ones too.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from pathlib import Path
 
 from vjail.kernel.linux import links
 from vjail.kernel.linux.netlink import NetlinkError, Socket
@@ -28,6 +30,10 @@ class Wires:
     def __init__(self, lab: LabSpace) -> None:
         with lab.network(lab.net):
             self._socket = Socket()
+            # A wire says nothing of its own; a kernel without IPv6 has less to be told.
+            with contextlib.suppress(FileNotFoundError):
+                for devices in ("all", "default"):
+                    Path(f"/proc/sys/net/ipv6/conf/{devices}/disable_ipv6").write_text("1")
 
     def plug(self, wire: str, host: str, namespace: int, name: str, address: bytes, *, carrier: bool) -> None:
         """Make a NIC in a host's network namespace and plug it into a wire. Raises NetlinkError."""
