@@ -181,6 +181,16 @@ class Mounts:
                 place = self._uncovered(Vnode(place.mount, f"{place.path}/{name}"))
         return place
 
+    def origin(self, place: Vnode) -> Vnode:
+        """The vnode that really holds the file: below a nullfs what it shows, and so on."""
+        while (lower := self._shown_through(place)) is not None:
+            place = lower
+        return place
+
+    def is_read_only(self, place: Vnode) -> bool:
+        """Whether the file system of a vnode, or one that it shows, is mounted read-only."""
+        return MountFlag.READ_ONLY in self._visible_flags(self._table[place.mount])
+
     # --- mounting ----------------------------------------------------------------------------------------------------
 
     def _mount(self, caller: Caller, operation: Mount) -> None:

@@ -1,137 +1,111 @@
-"""A NetworkDriver in memory: it keeps what a machine's network stacks would hold, and carries no packets.
+"""A NetworkDriver in memory: it keeps what a machine's network stacks would hold.
 
-It refuses nothing the rules of the core allow, but for an address whose network a static route has.
+It refuses nothing the rules of the core allow, but for an address whose network a static route has. How packets move
+over what is kept here: ether.py and inet.py.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from vjail.kernel.core.driver import Seen, Tree
-from vjail.kernel.core.fib import Entry, Fib, as_route
+from vjail.kernel.core.driver import Clock, Seen, Tree
+from vjail.kernel.core.fib import Entry as FibEntry
+from vjail.kernel.core.fib import Fib, as_route
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.model.devices import Device, Entry, Learnt, Net
 from vjail.kernel.observed import Address, Kind, Neighbour, NeighbourState, Route
 from vjail.kernel.operations import RouteSpec
 
-
-@dataclass(slots=True)
-class Device:
-    """An interface as the machine would have it."""
-
-    ifnet: IfNet
-    up: bool
-    mtu: int
-    lladdr: bytes | None
-    addresses: list[Address] = field(default_factory=list)
-    arp: bool = True
-    promiscuous: bool = False
-    inet6: bool = False
-    description: str = ""
-    master: int | None = None
-    """The ident of the bridge that has its frames."""
-    parent: int | None = None
-    """The ident of the interface a vlan is bound to."""
-    statics: dict[bytes, int] = field(default_factory=dict)
-    """A bridge's static addresses and the ident of the member each is behind."""
-
-    def seen(self) -> Seen:
-        """What the core may ask."""
-        return Seen(self.up, self.mtu, self.lladdr, tuple(self.addresses))
-
-
-@dataclass(slots=True)
-class Net:
-    """A network stack: its interfaces by ident, its table, its permanent neighbours."""
-
-    fib: Fib
-    devices: dict[int, Device] = field(default_factory=dict)
-    neighbours: dict[tuple[int, IPv4Address | IPv6Address], bytes] = field(default_factory=dict)
-    forwarding: dict[int, bool] = field(default_factory=lambda: {4: False, 6: False})
+_UNTAGGED = 1
+"""The vlan under which a bridge keeps the stations whose frames carry no tag."""
 
 
 class MemoryDriver:
-    """Keeps everything the core asks for."""
+    """Keeps everything the core asks for. `clock` tells when what was learnt is forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, host: str = "") -> None:
+        self.host = host
+        self.clock = clock
         self.nets: dict[int, Net] = {}
-        self._devices: dict[int, Device] = {}
+        self.devices: dict[int, Device] = {}
 
     # --- interfaces ---
 
     def create(self, interfaces: Sequence[IfNet]) -> None:
         """Make an interface, or both halves of an epair."""
         for ifnet in interfaces:
-            device = Device(ifnet, up=False, mtu=ifnet.mtu, lladdr=ifnet.lladdr, inet6=ifnet.kind is Kind.LOOPBACK)
-            self._devices[ifnet.ident] = device
+            device = Device(ifnet, self, up=False, mtu=ifnet.mtu, lladdr=ifnet.lladdr)
+            self.devices[ifnet.ident] = device
             self._enter(device, ifnet.vnet)
 
     def adopt(self, interfaces: Sequence[IfNet]) -> None:
         """Know interfaces again that are still in memory."""
         for ifnet in interfaces:
-            self._devices[ifnet.ident].ifnet = ifnet
+            self.devices[ifnet.ident].ifnet = ifnet
 
     def destroy(self, interfaces: Sequence[IfNet]) -> None:
         """Remove an interface, or both halves of an epair; a vnet whose last one goes is forgotten."""
         for ifnet in interfaces:
-            self._leave(self._devices[ifnet.ident])
-            del self._devices[ifnet.ident]
+            self._leave(self.devices[ifnet.ident])
+            del self.devices[ifnet.ident]
 
     def rename(self, ifnet: IfNet, name: str) -> None:
         """Names are the core's."""
 
     def set_up(self, ifnet: IfNet, up: bool) -> None:
-        """Set or clear UP."""
-        self._devices[ifnet.ident].up = up
+        """Set or clear UP; a bridge that goes down forgets what it has learnt (bridge_stop)."""
+        device = self.devices[ifnet.ident]
+        device.up = up
         self._net(ifnet).fib.set_up(ifnet.ident, up)
+        if not up:
+            self.bridge_flush(ifnet, False)
 
     def set_mtu(self, ifnet: IfNet, mtu: int) -> None:
         """Set the MTU."""
-        self._devices[ifnet.ident].mtu = mtu
+        self.devices[ifnet.ident].mtu = mtu
 
     def set_lladdr(self, ifnet: IfNet, lladdr: bytes) -> None:
         """Set the link-layer address."""
-        self._devices[ifnet.ident].lladdr = lladdr
+        self.devices[ifnet.ident].lladdr = lladdr
 
     def set_arp(self, ifnet: IfNet, arp: bool) -> None:
-        """Note whether it speaks ARP."""
-        self._devices[ifnet.ident].arp = arp
+        """The flag is in the core's record."""
 
     def set_promiscuous(self, ifnet: IfNet, promiscuous: bool) -> None:
-        """Note whether a user asked for promiscuous mode."""
-        self._devices[ifnet.ident].promiscuous = promiscuous
+        """The flag is in the core's record."""
 
     def set_description(self, ifnet: IfNet, text: str) -> None:
         """Note the description."""
-        self._devices[ifnet.ident].description = text
+        self.devices[ifnet.ident].description = text
 
     def set_inet6(self, ifnet: IfNet, enabled: bool) -> None:
-        """Note whether IPv6 runs on it."""
-        self._devices[ifnet.ident].inet6 = enabled
+        """The flag is in the core's record."""
 
     def move(self, ifnet: IfNet, vnet: int, name: str) -> None:
-        """Move it: down, without addresses, IPv6 off."""
-        device = self._devices[ifnet.ident]
+        """Move it: down, without addresses."""
+        device = self.devices[ifnet.ident]
         self._leave(device)
-        device.up, device.inet6 = False, ifnet.kind is Kind.LOOPBACK
+        device.up = False
         device.addresses.clear()
+        device.stations.clear()
         self._enter(device, vnet)
 
     def add_address(self, ifnet: IfNet, address: Address) -> None:
         """Add or replace an address. Raises KernelError(EEXIST): a static route has its network."""
         self._net(ifnet).fib.add_address(ifnet.ident, address)
-        addresses = self._devices[ifnet.ident].addresses
+        addresses = self.devices[ifnet.ident].addresses
         addresses[:] = [known for known in addresses if known.address != address.address]
         addresses.append(address)
 
     def remove_address(self, ifnet: IfNet, address: Address) -> None:
         """Remove an address. Raises KernelError(EADDRNOTAVAIL)."""
-        if all(known.address != address.address for known in self._devices[ifnet.ident].addresses):
+        if all(known.address != address.address for known in self.devices[ifnet.ident].addresses):
             raise KernelError(Errno.EADDRNOTAVAIL)
         self._net(ifnet).fib.remove_address(ifnet.ident, address.address)
-        addresses = self._devices[ifnet.ident].addresses
+        addresses = self.devices[ifnet.ident].addresses
         addresses[:] = [known for known in addresses if known.address != address.address]
 
     def seen(self, vnet: int) -> Mapping[int, Seen]:
@@ -140,12 +114,12 @@ class MemoryDriver:
 
     def see(self, ifnet: IfNet) -> Seen | None:
         """What there is of one interface."""
-        device = self._devices.get(ifnet.ident)
+        device = self.devices.get(ifnet.ident)
         return None if device is None else device.seen()
 
     def _enter(self, device: Device, vnet: int) -> None:
         if vnet not in self.nets:
-            self.nets[vnet] = Net(Fib(self._index_of))
+            self.nets[vnet] = Net(vnet, self, Fib(self._index_of))
         net = self.nets[vnet]
         net.devices[device.ifnet.ident] = device
         net.fib.attach(device.ifnet.ident, loopback=device.ifnet.kind is Kind.LOOPBACK)
@@ -160,55 +134,64 @@ class MemoryDriver:
             del self.nets[device.ifnet.vnet]
 
     def _index_of(self, ident: int) -> int:
-        return self._devices[ident].ifnet.index
+        return self.devices[ident].ifnet.index
 
     def _net(self, ifnet: IfNet) -> Net:
         return self.nets[ifnet.vnet]
 
-    # --- bridges and vlans ---
+    # --- bridges and vlans: members and bindings are in the core's records ---
 
     def attach(self, bridge: IfNet, member: IfNet) -> None:
-        """Let the bridge have the member's frames."""
-        self._devices[member.ident].master = bridge.ident
+        """Nothing to do: the core's record says it."""
 
     def detach(self, bridge: IfNet, member: IfNet) -> None:
-        """The opposite of attach."""
-        self._devices[member.ident].master = None
+        """Forget what was learnt behind the member."""
+        stations = self.devices[bridge.ident].stations
+        for station in [station for station, learnt in stations.items() if learnt.member == member.ident]:
+            del stations[station]
 
     def configure_member(self, bridge: IfNet, member: IfNet) -> None:
-        """The core's record holds all that matters here."""
+        """Nothing to do: the core's record says it."""
 
     def configure_bridge(self, bridge: IfNet) -> None:
-        """The core's record holds all that matters here."""
+        """Nothing to do: the core's record says it."""
 
     def spanning_tree(self, bridge: IfNet) -> Tree | None:
         """Without packets there is no tree; each bridge is its own root."""
         return None
 
     def bridge_addresses(self, bridge: IfNet) -> Sequence[tuple[bytes, int, int, bool]]:
-        """The static addresses; without packets nothing is learnt."""
-        return [(lladdr, ident, 0, True) for lladdr, ident in self._devices[bridge.ident].statics.items()]
+        """What was learnt and not forgotten again, and what was set."""
+        now = self.clock.monotonic()
+        return [
+            (lladdr, learnt.member, 0 if learnt.expires is None else int(learnt.expires - now), learnt.expires is None)
+            for (lladdr, _), learnt in self.devices[bridge.ident].stations.items()
+            if learnt.expires is None or learnt.expires > now
+        ]
 
     def bridge_flush(self, bridge: IfNet, everything: bool) -> None:
         """Forget learnt addresses, or all."""
-        if everything:
-            self._devices[bridge.ident].statics.clear()
+        stations = self.devices[bridge.ident].stations
+        for station in [each for each, learnt in stations.items() if everything or learnt.expires is not None]:
+            del stations[station]
 
     def bridge_static(self, bridge: IfNet, member: IfNet, lladdr: bytes) -> None:
         """Add a static address."""
-        self._devices[bridge.ident].statics[lladdr] = member.ident
+        self.devices[bridge.ident].stations[lladdr, _UNTAGGED] = Learnt(member.ident, None)
 
     def bridge_forget(self, bridge: IfNet, lladdr: bytes) -> bool:
         """Delete an address; False where there is none."""
-        return self._devices[bridge.ident].statics.pop(lladdr, None) is not None
+        stations = self.devices[bridge.ident].stations
+        gone = [station for station in stations if station[0] == lladdr]
+        for station in gone:
+            del stations[station]
+        return bool(gone)
 
     def bind_vlan(self, vlan: IfNet, parent: IfNet) -> None:
-        """Note what the vlan is bound to."""
-        self._devices[vlan.ident].parent = parent.ident
+        """Nothing to do: the core's record says it."""
 
     def unbind_vlan(self, vlan: IfNet) -> None:
-        """The opposite of bind_vlan."""
-        self._devices[vlan.ident].parent = None
+        """Nothing to do: the core's record says it."""
 
     def lacks(self, kind: Kind) -> str:
         """Memory can hold all the core has rules for."""
@@ -229,8 +212,8 @@ class MemoryDriver:
         """The table in the order in which netstat(1) shows it."""
         return [self._route(entry) for entry in self.nets[vnet].fib.entries()]
 
-    def _route(self, entry: Entry) -> Route:
-        return as_route(entry, lambda ident: self._devices[ident].ifnet)
+    def _route(self, entry: FibEntry) -> Route:
+        return as_route(entry, lambda ident: self.devices[ident].ifnet)
 
     def add_route(self, vnet: int, route: RouteSpec) -> None:
         """Add a route; the core has found the interface it leaves by."""
@@ -249,15 +232,25 @@ class MemoryDriver:
     # --- neighbours and forwarding ---
 
     def neighbours(self, vnet: int) -> Sequence[Neighbour]:
-        """The permanent entries; without packets nothing is learnt."""
-        return [
-            Neighbour(address, lladdr, self._devices[ident].ifnet.name, NeighbourState.PERMANENT)
-            for (ident, address), lladdr in self.nets[vnet].neighbours.items()
-        ]
+        """What was learnt and not forgotten again, and what was set."""
+        now = self.clock.monotonic()
+        found = []
+        for (ident, address), entry in self.nets[vnet].neighbours.items():
+            left = None if entry.expires is None else math.ceil(entry.expires - now)
+            if entry.lladdr is None:
+                state = NeighbourState.INCOMPLETE
+            elif left is None:
+                state = NeighbourState.PERMANENT
+            else:
+                state = NeighbourState.REACHABLE
+            if left is None or left > 0:
+                name = self.devices[ident].ifnet.name
+                found.append(Neighbour(address, entry.lladdr, name, state, None if entry.lladdr is None else left))
+        return found
 
     def add_neighbour(self, vnet: int, ifnet: IfNet, address: IPv4Address | IPv6Address, lladdr: bytes) -> None:
         """Add a permanent entry."""
-        self.nets[vnet].neighbours[ifnet.ident, address] = lladdr
+        self.nets[vnet].neighbours[ifnet.ident, address] = Entry(lladdr)
 
     def delete_neighbour(self, vnet: int, ifnet: IfNet, address: IPv4Address | IPv6Address) -> None:
         """Delete an entry."""
