@@ -76,7 +76,7 @@ class Lab:
 
     def __post_init__(self) -> None:
         octets = iter(range(1, 1 << 30))
-        self.driver = MemoryDriver()
+        self.driver = MemoryDriver(self.clock)
         self.network = Network(
             self.driver,
             self.clock,

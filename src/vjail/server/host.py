@@ -17,7 +17,7 @@ from pathlib import Path
 from vjail.kernel.core.devfs import Devfs
 from vjail.kernel.core.host import Host
 from vjail.kernel.core.journal import Journal
-from vjail.kernel.core.modules import KernelImage, Modules
+from vjail.kernel.core.modules import Modules, generic_kernel
 from vjail.kernel.core.mount_driver import MountKind
 from vjail.kernel.core.mounts import Mounts
 from vjail.kernel.core.network import Network, Nic
@@ -44,14 +44,6 @@ from vjail.session import ProcessInfo
 SOCKET = "\0vjail"
 """Where the native clients in a vnet find the server (native/agent.c)."""
 _FILE_SYSTEMS = tuple(kind.value for kind in MountKind)
-_OSRELDATE = {
-    Release.V12: 1204000,
-    Release.V13: 1302001,
-    Release.V14: 1403000,
-    Release.V15: 1500000,
-    Release.V16: 1600000,
-}
-_OSRELEASE = {Release.V12: "12.4", Release.V13: "13.2", Release.V14: "14.3", Release.V15: "15.0", Release.V16: "16.0"}
 
 
 class Clock:
@@ -164,7 +156,7 @@ class LabHost:
         self.space.close()
 
     def _assemble(self) -> None:
-        image = KernelImage(f"{_OSRELEASE[self.release]}-RELEASE", _OSRELDATE[self.release], "GENERIC")
+        image = generic_kernel(self.release)
         self.modules = Modules(image, self._journal)
         self.prisons = Prisons(
             self.release,

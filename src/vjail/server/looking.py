@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vjail.kernel.core.prison_record import AddressRule, Prison
+from vjail.lab.configured import configured
 from vjail.server.host import LabHost
 from vjail.server.lab import RunningLab
-from vjail.server.provision import configured
 from vjail.view.topology import HostView, JailView, LabView, Stack
 
 

@@ -11,13 +11,8 @@ import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from vjail.command import rc_files
-from vjail.command import rc_jail_legacy as legacy
-from vjail.command.jail.world import World
-from vjail.conf.jailconf import Checked, Configuration, Jail, check_types, load
 from vjail.kernel.linux.files import RootedFiles
 from vjail.kernel.linux.mounts import mount_points
 from vjail.kernel.linux.spaces import HostSpace, LabSpace
@@ -30,10 +25,10 @@ from vjail.kernel.linux.syscalls import (
     open_tree,
     umount,
 )
+from vjail.lab.configured import Configured, needed, uuid_of
 from vjail.lab.model import Lab, LabHostSpec
 from vjail.lab.userland import (
     Extent,
-    JailFiles,
     KernelMounter,
     Natives,
     Obstacle,
@@ -43,18 +38,6 @@ from vjail.lab.userland import (
     Writer,
     needs,
 )
-from vjail.release import Release
-from vjail.session import Files
-
-JAIL_CONF = "/etc/jail.conf"
-
-
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """The jails that a host's files describe: each file's configuration, and each jail checked, in order."""
-
-    files: tuple[Configuration, ...]
-    jails: tuple[Checked, ...]
 
 
 class Provisioner:
@@ -69,7 +52,7 @@ class Provisioner:
         """Make a host's tree in the new folder `root`; where in it something is mounted. UserlandError, OSError."""
         root.mkdir(mode=0o755)
         given = {f"/etc/{name}": file.content for name, file in spec.files.items()}
-        hostid = None if "hostid" in spec.files else f"{_uuid_of(lab, spec)}\n"
+        hostid = None if "hostid" in spec.files else f"{uuid_of(lab, spec)}\n"
         files = str(spec.tree) if spec.tree is not None else None
         return (
             self._userland(spec, KernelMounter())
@@ -83,7 +66,7 @@ class Provisioner:
         """Make what jails need in a host's tree; where something is mounted, and what cannot be. As make_host."""
         mounter = KernelMounter() if running is None else _IntoHost(self._lab, running, str(root))
         with Tree(str(root)) as tree:
-            plan = needs(_needed(configured.jails), tree.kind)
+            plan = needs(needed(configured.jails), tree.kind)
         return self._userland(spec, mounter).provide(str(root), plan).mounts, plan.obstacles
 
     @staticmethod
@@ -134,17 +117,6 @@ class _IntoHost(KernelMounter):
             os.close(fd)
 
 
-def configured(files: Files, release: Release) -> Configured:
-    """The jails that the files of a host describe: jail.conf, jail.NAME.conf, jail.conf.d, and rc.conf's jail_*."""
-    world = World(files)
-    read = [load(path, release, world) for path in _paths(files)]
-    seen: dict[str | None, Jail] = {}
-    for configuration in read:
-        for jail in configuration.jails:
-            seen.setdefault(jail.block, jail)
-    return Configured(tuple(read), tuple(check_types(jail, release, world=world) for jail in seen.values()))
-
-
 @contextmanager
 def files_at(root: Path) -> Iterator[RootedFiles]:
     """The files of a host's tree, whether the host runs or not."""
@@ -153,36 +125,3 @@ def files_at(root: Path) -> Iterator[RootedFiles]:
         yield RootedFiles(fd)
     finally:
         os.close(fd)
-
-
-def _paths(files: Files) -> Iterator[str]:
-    if files.kind(JAIL_CONF) is not None:
-        yield JAIL_CONF
-    for pattern in ("/etc/jail.*.conf", "/etc/jail.conf.d/*.conf"):
-        yield from files.glob(pattern)
-    conf, _ = rc_files.load(files, "jail")
-    for name in conf.words("jail_list"):
-        if legacy.is_configured(conf, name):
-            path = legacy.write(files, conf, legacy.plain(name), lambda _: None, 0)
-            if path is not None:
-                yield path
-
-
-def _needed(jails: Sequence[Checked]) -> Iterator[JailFiles]:
-    for checked in jails:
-        path = checked.jail.text("path")
-        if path is not None and not checked.jail.failed:
-            own = checked.pseudo
-            yield JailFiles(
-                checked.jail.block or "",
-                path,
-                (*checked.fstab, *own.mount),
-                devfs=own.mount_devfs,
-                fdescfs=own.mount_fdescfs,
-                procfs=own.mount_procfs,
-            )
-
-
-def _uuid_of(lab: Lab, spec: LabHostSpec) -> uuid.UUID:
-    """A host's UUID where its files give none: the same wherever and whenever a lab of this name is brought up."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"vjail:{lab.name}/{spec.name}")

@@ -22,12 +22,13 @@ from vjail.kernel.errno import KernelError
 from vjail.kernel.linux.conversation import ProgramError
 from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.operations import RemoveJail, Unmount
+from vjail.lab.configured import Configured, configured
 from vjail.lab.folder import load
 from vjail.lab.model import Lab, LabError, LabHostSpec
 from vjail.lab.userland import UserlandError
 from vjail.release import Release
 from vjail.server.host import LabHost
-from vjail.server.provision import Configured, configured, files_at
+from vjail.server.provision import files_at
 from vjail.server.request import Request
 from vjail.server.session import AgentSession, Streams
 from vjail.server.waiting import reason

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vjail.kernel.core.journal import Journal
-from vjail.kernel.linux.wires import Wires, nic_address
+from vjail.kernel.core.mac import nic_address
+from vjail.kernel.linux.wires import Wires
 
 if TYPE_CHECKING:
     from vjail.server.host import LabHost

@@ -57,10 +57,11 @@ class Bench:
     identities: dict[int, Identity] = field(default_factory=lambda: {0: HOST})
     clock: Clock = field(default_factory=Clock)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
-    driver: MemoryDriver = field(default_factory=MemoryDriver)
+    driver: MemoryDriver = field(init=False)
     drawn: int = 0
 
     def __post_init__(self) -> None:
+        self.driver = MemoryDriver(self.clock)
         nics = [Nic(name, bytes((0x52, 0x54, 0, 0, 0, number))) for number, name in enumerate(self.nics)]
         self.network = Network(self.driver, self.clock, self.journal, nics=nics, **self._surroundings())
         self._handlers = self.network.handlers()

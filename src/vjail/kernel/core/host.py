@@ -45,10 +45,10 @@ class Host:
         self.devfs = devfs
         self.sysctls = sysctls
         self.modules = modules
-        parts: tuple[Part, ...] = (network, prisons, mounts, devfs, sysctls, modules)
         self._handlers: dict[type[Operation[Any]], Handler] = {}
-        for part in parts:
-            self._handlers.update(part.handlers())
+
+    def _parts(self) -> tuple[Part, ...]:
+        return (self.network, self.prisons, self.mounts, self.devfs, self.sysctls, self.modules)
 
     def view(self, jid: int = 0, *, superuser: bool = True) -> View:
         """The kernel as a process of jail `jid` sees it. Raises KernelError(ENOENT) where there is no such jail."""
@@ -56,10 +56,17 @@ class Host:
 
     def apply(self, caller: Caller, operation: Operation[R]) -> R:
         """Carry out one operation for a caller."""
+        if not self._handlers:
+            for part in self._parts():
+                self._handlers.update(part.handlers())
         handler = self._handlers.get(type(operation))
         if handler is None:
             raise KernelError(Errno.ENOSYS)
         return cast(R, handler(caller, operation))
+
+    def __getstate__(self) -> dict[str, object]:
+        """What a copy of the kernel needs (model/forking.py): handlers are found anew."""
+        return {**self.__dict__, "_handlers": {}}
 
 
 class View:

@@ -94,6 +94,12 @@ def arbitrary(random: Randomness) -> bytes:
     return bytes((octets[0] & 0xFE | 0x02,)) + octets[1:]
 
 
+def nic_address(lab: str, host: str, nic: str) -> bytes:
+    """The address of a lab host's NIC, the same each time the lab is brought up."""
+    digest = hashlib.sha256(f"{lab}\0{host}\0{nic}".encode()).digest()
+    return bytes((digest[0] & 0xFC | 0x02, *digest[1:6]))
+
+
 def interface_identifier(lladdr: bytes) -> int:
     """The lower 64 bits of an IPv6 address made from an Ethernet address (modified EUI-64, RFC 4291)."""
     return int.from_bytes(bytes((lladdr[0] ^ 0x02,)) + lladdr[1:3] + b"\xff\xfe" + lladdr[3:], "big")

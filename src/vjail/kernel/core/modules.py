@@ -15,6 +15,7 @@ from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import KernelFile
 from vjail.kernel.operations import LoadModule, Operation, UnloadModule
+from vjail.release import Release
 
 _RECORD = "module"
 _KERNEL = "kernel"
@@ -57,6 +58,21 @@ class KernelImage:
     loadable: Mapping[str, int] = field(default_factory=lambda: dict(LOADABLE))
     loaded: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+_RELEASES = {
+    Release.V12: ("12.4-RELEASE", 1204000),
+    Release.V13: ("13.2-RELEASE", 1302001),
+    Release.V14: ("14.3-RELEASE", 1403000),
+    Release.V15: ("15.0-RELEASE", 1500000),
+    Release.V16: ("16.0-RELEASE", 1600000),
+}
+
+
+def generic_kernel(release: Release) -> KernelImage:
+    """The kernel of a lab host."""
+    osrelease, osreldate = _RELEASES[release]
+    return KernelImage(osrelease, osreldate, "GENERIC")
 
 
 @dataclass(frozen=True, slots=True)

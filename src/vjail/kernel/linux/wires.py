@@ -10,18 +10,13 @@ import contextlib
 import hashlib
 from pathlib import Path
 
+from vjail.kernel.core.mac import nic_address
 from vjail.kernel.linux import links
 from vjail.kernel.linux.netlink import NetlinkError, Socket
 from vjail.kernel.linux.spaces import LabSpace
 
 _MTU = 1500
 _SETTINGS = links.bridge_settings(ageing=300, priority=32768, stp=False, fwddelay=15, hellotime=2, maxage=20)
-
-
-def nic_address(lab: str, host: str, nic: str) -> bytes:
-    """The MAC of a NIC, the same each time the lab is brought up."""
-    digest = hashlib.sha256(f"{lab}\0{host}\0{nic}".encode()).digest()
-    return bytes((digest[0] & 0xFC | 0x02, *digest[1:6]))
 
 
 class Wires:

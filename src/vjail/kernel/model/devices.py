@@ -44,6 +44,8 @@ class Device:
     lladdr: bytes | None
     addresses: list[Address] = field(default_factory=list)
     description: str = ""
+    master: int | None = None
+    """The ident of the bridge that has its frames, now that it is up."""
     wire: Wire | None = None
     """The wire a NIC is on."""
     stations: dict[Station, Learnt] = field(default_factory=dict)

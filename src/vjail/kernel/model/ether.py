@@ -109,7 +109,7 @@ class Ether:
             self.lost(device, mark, Loss.DOWN)
         elif wire is None:
             self.lost(device, mark, Loss.NO_WIRE)
-        elif wire.is_cut:
+        elif not wire.reaches(device):
             self.lost(device, mark, Loss.CUT, wire.name)
         elif not (others := wire.others(device)):
             self.lost(device, mark, Loss.ALONE, wire.name)
@@ -144,7 +144,7 @@ class Ether:
             self.lost(device, mark, Loss.MONITOR)
             return
         membership = device.bridge()
-        if membership is not None and Iff.RUNNING in membership[0].ifnet.flags:
+        if membership is not None and device.master is not None:
             self._bridge_input(device, *membership, frame, mark)
         else:
             self._demux(device, frame, mark)

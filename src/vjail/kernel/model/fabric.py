@@ -82,14 +82,17 @@ class Fabric:
         sequence: int = 0,
         dont_fragment: bool = False,
         amid_others: bool = False,
+        patient: bool = False,
     ) -> Outcome:
         """Send an echo request from a stack.
 
         `zone` is the ident of a link-local address's interface. `amid_others`: stations that share their MAC address
         with another keep talking meanwhile, so that every bridge knows them where they spoke last; where two hosts
-        have one hostid this decides whether anything arrives (row D5).
+        have one hostid this decides whether anything arrives (row D5). `patient`: a neighbour that has not answered is
+        asked again, however little time has passed.
         """
         self._begin()
+        self.inet.patient = patient
         if amid_others:
             self._let_doubles_talk()
             # What is not known yet is asked for, and by the time of the request itself the others have spoken again.
@@ -97,7 +100,9 @@ class Fabric:
             self._begin()
             self._let_doubles_talk(net, *self._holders(destination))
         error = self._send(net, destination, source, zone, ttl, data, ident, sequence, dont_fragment)
-        return self._outcome(net, destination, ident, sequence, error)
+        outcome = self._outcome(net, destination, ident, sequence, error)
+        self._begin()
+        return outcome
 
     def _begin(self) -> None:
         self._losses.clear()

@@ -72,12 +72,30 @@ class Store:
 
     tree: Tree = EMPTY
     changed: dict[str, Node | None] = field(default_factory=dict)
+    grafts: dict[str, Tree] = field(default_factory=dict)
+    """Further trees, by the directory that each one's root is laid over."""
 
     def get(self, path: str) -> Node | None:
         """What is at a path."""
         if path in self.changed:
             return self.changed[path]
-        return self.tree.nodes.get(path)
+        found = self.tree.nodes.get(path)
+        if found is not None or not self.grafts:
+            return found
+        above = path
+        while above != "/":
+            tree = self.grafts.get(above)
+            if tree is not None and (found := tree.nodes.get(path[len(above) :] or "/")) is not None:
+                return found
+            above = posixpath.dirname(above)
+        return None
+
+    def graft(self, path: str, tree: Tree) -> None:
+        """Lay a tree over a directory, which is made where it is missing; what is there already stays."""
+        for parent in reversed([path, *_parents(path)]):
+            if self.get(parent) is None:
+                self.changed[parent] = directory()
+        self.grafts[path] = tree
 
     def put(self, path: str, node: Node) -> None:
         """Make or replace a file."""
@@ -91,7 +109,12 @@ class Store:
     def names(self, path: str) -> list[str]:
         """What is in a directory, sorted."""
         prefix = path.rstrip("/") + "/"
-        found = {name for name in self.tree.names.get(path, ()) if self.get(prefix + name) is not None}
+        trees = [(self.tree, path)]
+        for root, tree in self.grafts.items():
+            if path == root or path.startswith(f"{root}/"):
+                trees.append((tree, path[len(root) :] or "/"))
+        here = (name for tree, inside in trees for name in tree.names.get(inside, ()))
+        found = {name for name in here if self.get(prefix + name) is not None}
         for each, node in self.changed.items():
             if node is not None and each.startswith(prefix) and "/" not in each[len(prefix) :] and each != "/":
                 found.add(each[len(prefix) :])
@@ -99,7 +122,8 @@ class Store:
 
     def _below(self, path: str) -> Iterator[str]:
         prefix = path.rstrip("/") + "/"
-        for each in (*self.tree.nodes, *self.changed):
+        grafted = (root + inside for root, tree in self.grafts.items() for inside in tree.nodes)
+        for each in dict.fromkeys((*self.tree.nodes, *grafted, *self.changed)):
             if each == path or each.startswith(prefix):
                 yield each
 

@@ -56,6 +56,8 @@ class InetLayer:
         self._arrived = arrived
         self.asking: list[tuple[Device, Entry, IP]] = []
         """The neighbours that have been asked for, and not answered so far."""
+        self.patient = False
+        """Whether who does not answer is asked again at once, as if a second had passed since the last time."""
         ether.deliver = self._deliver
 
     # --- out --------------------------------------------------------------------------------------------------------
@@ -168,6 +170,8 @@ class InetLayer:
             return Errno.EINVAL
         if entry is None:
             entry = net.neighbours[key] = Entry(None)
+        if self.patient:
+            entry.asked = 0
         error = None if entry.asked < _TRIES else Errno.EHOSTUNREACH if gateway else Errno.EHOSTDOWN
         entry.waiting = packet, mark
         if entry.asked == 0 or entry.second != int(now):

@@ -142,10 +142,12 @@ class MemoryDriver:
     # --- bridges and vlans: members and bindings are in the core's records ---
 
     def attach(self, bridge: IfNet, member: IfNet) -> None:
-        """Nothing to do: the core's record says it."""
+        """Let the bridge have the member's frames."""
+        self.devices[member.ident].master = bridge.ident
 
     def detach(self, bridge: IfNet, member: IfNet) -> None:
-        """Forget what was learnt behind the member."""
+        """The opposite of attach; what was learnt behind the member is forgotten."""
+        self.devices[member.ident].master = None
         stations = self.devices[bridge.ident].stations
         for station in [station for station, learnt in stations.items() if learnt.member == member.ident]:
             del stations[station]

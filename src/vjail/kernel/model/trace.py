@@ -78,9 +78,9 @@ ORDINARY = frozenset((Loss.FOREIGN_FRAME, Loss.NOT_ASKED, Loss.ALONE))
 """What befalls copies of every flooded frame."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Mark:
-    """One thing that happened, at a device (None: no interface yet chosen) of a vnet, and what happened before it."""
+    """One thing that happened at a device, and what happened before it."""
 
     step: Step
     device: Device
@@ -90,9 +90,10 @@ class Mark:
 
     def length(self) -> int:
         """How many things happened up to this one."""
-        count, mark = 0, self
+        count = 0
+        mark: Mark | None = self
         while mark is not None:
-            count, mark = count + 1, mark.before  # type: ignore[assignment]
+            count, mark = count + 1, mark.before
         return count
 
 

@@ -9,30 +9,34 @@ if TYPE_CHECKING:
 
 
 class Wire:
-    """A segment, and the NICs on it in the order in which they were plugged in."""
+    """A segment, and the NICs on it in the order in which they were plugged in.
+
+    It can be cut as a whole, and a single plug can be pulled; the two are apart.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_cut = False
         self._ports: list[Device] = []
+        self._pulled: list[Device] = []
 
     def plug(self, device: Device) -> None:
         """Put a NIC on the wire."""
         self._ports.append(device)
         device.wire = self
 
+    def pull(self, device: Device, out: bool) -> None:
+        """Pull a NIC's plug, or put it back."""
+        self._pulled = [each for each in self._pulled if each is not device] + [device] * out
+
+    def reaches(self, device: Device) -> bool:
+        """Whether the wire reaches a NIC."""
+        return not self.is_cut and device not in self._pulled
+
     def others(self, device: Device) -> list[Device]:
-        """The NICs a frame from one of them reaches."""
-        return [port for port in self._ports if port is not device]
+        """The NICs that a frame from one of them reaches."""
+        return [port for port in self._ports if port is not device and self.reaches(port)]
 
     def ports(self) -> tuple[Device, ...]:
         """The NICs on the wire."""
         return tuple(self._ports)
-
-    def cut(self) -> None:
-        """Let nothing through."""
-        self.is_cut = True
-
-    def mend(self) -> None:
-        """Let everything through again."""
-        self.is_cut = False

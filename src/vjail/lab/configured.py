@@ -1,0 +1,74 @@
+"""Which jails a host's files describe, and what each takes for granted of the host's tree.
+
+The same for a host that is made of namespaces and for one in memory.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from vjail.command import rc_files
+from vjail.command import rc_jail_legacy as legacy
+from vjail.command.jail.world import World
+from vjail.conf.jailconf import Checked, Configuration, Jail, check_types, load
+from vjail.lab.model import Lab, LabHostSpec
+from vjail.lab.userland.needs import JailFiles
+from vjail.release import Release
+from vjail.session import Files
+
+JAIL_CONF = "/etc/jail.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The jails that a host's files describe: each file's configuration, and each jail checked, in order."""
+
+    files: tuple[Configuration, ...]
+    jails: tuple[Checked, ...]
+
+
+def configured(files: Files, release: Release) -> Configured:
+    """The jails that the files of a host describe: jail.conf, jail.NAME.conf, jail.conf.d, and rc.conf's jail_*."""
+    world = World(files)
+    read = [load(path, release, world) for path in _paths(files)]
+    seen: dict[str | None, Jail] = {}
+    for configuration in read:
+        for jail in configuration.jails:
+            seen.setdefault(jail.block, jail)
+    return Configured(tuple(read), tuple(check_types(jail, release, world=world) for jail in seen.values()))
+
+
+def needed(jails: Sequence[Checked]) -> Iterator[JailFiles]:
+    """What matters of jails for what their host's tree must hold (userland/needs.py)."""
+    for checked in jails:
+        path = checked.jail.text("path")
+        if path is not None and not checked.jail.failed:
+            own = checked.pseudo
+            yield JailFiles(
+                checked.jail.block or "",
+                path,
+                (*checked.fstab, *own.mount),
+                devfs=own.mount_devfs,
+                fdescfs=own.mount_fdescfs,
+                procfs=own.mount_procfs,
+            )
+
+
+def uuid_of(lab: Lab, spec: LabHostSpec) -> uuid.UUID:
+    """A host's UUID where its files give none: the same wherever and whenever a lab of this name is brought up."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"vjail:{lab.name}/{spec.name}")
+
+
+def _paths(files: Files) -> Iterator[str]:
+    if files.kind(JAIL_CONF) is not None:
+        yield JAIL_CONF
+    for pattern in ("/etc/jail.*.conf", "/etc/jail.conf.d/*.conf"):
+        yield from files.glob(pattern)
+    conf, _ = rc_files.load(files, "jail")
+    for name in conf.words("jail_list"):
+        if legacy.is_configured(conf, name):
+            path = legacy.write(files, conf, legacy.plain(name), lambda _: None, 0)
+            if path is not None:
+                yield path

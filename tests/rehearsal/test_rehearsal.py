@@ -1,0 +1,168 @@
+"""Labs in memory: examples come up, their packets go the ways the documents say, and copies are apart."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vjail.kernel.model.trace import Loss
+from vjail.lab.folder import load
+from vjail.rehearsal import NotModelled, Rehearsal, up
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+HOSTID = "2f6ea4b1-5b9d-11ee-9c2a-0800270d1e5c"
+
+LAB_D5 = """\
+wires: {w1: {}, w2: {}}
+hosts:
+  JL1: {files: JL1, nics: {xn1: w1, xn2: w2}}
+  JL2: {files: JL2, nics: {xn1: w1, xn2: w2}}
+"""
+RC_D5 = """\
+cloned_interfaces="bridge1 bridge2"
+ifconfig_xn1="inet 10.1.105.{number}/24"
+ifconfig_xn2="inet 10.1.106.{number}/24"
+ifconfig_bridge1="addm xn1 up"
+ifconfig_bridge2="addm xn2 up"
+"""
+JAIL_D5 = """\
+j-{number} {{
+  path = /jails/j-{number};
+  vnet;
+  vnet.interface = "epair11b";
+  vnet.interface += "epair12b";
+  exec.prestart = "/sbin/ifconfig epair11 create up";
+  exec.prestart += "/sbin/ifconfig bridge1 addm epair11a";
+  exec.prestart += "/sbin/ifconfig epair12 create up";
+  exec.prestart += "/sbin/ifconfig bridge2 addm epair12a";
+  exec.start = "/sbin/ifconfig epair11b inet 10.1.105.10{number}/24 up";
+  exec.start += "/sbin/ifconfig epair12b inet 10.1.106.10{number}/24 up";
+  persist;
+}}
+"""
+TABLE_D5 = (
+    (("JL1", "j-1", "10.1.105.101"), ("JL2", "j-2", "10.1.105.102"), False),
+    (("JL1", "j-1", "10.1.106.101"), ("JL2", "j-2", "10.1.106.102"), False),
+    (("JL1", "", "10.1.105.1"), ("JL2", "", "10.1.105.2"), True),
+    (("JL1", "", "10.1.106.1"), ("JL2", "", "10.1.106.2"), True),
+    (("JL1", "", "10.1.105.1"), ("JL2", "j-2", "10.1.105.102"), False),
+    (("JL1", "", "10.1.106.1"), ("JL2", "j-2", "10.1.106.102"), False),
+    (("JL2", "", "10.1.105.2"), ("JL1", "j-1", "10.1.105.101"), False),
+    (("JL2", "", "10.1.106.2"), ("JL1", "j-1", "10.1.106.101"), False),
+)
+
+
+def d5(folder: Path, *hostids: str) -> Rehearsal:
+    (folder / "vjail.yml").write_text(LAB_D5)
+    for number, hostid in enumerate(hostids, 1):
+        files = folder / f"JL{number}"
+        files.mkdir()
+        (files / "rc.conf").write_text(RC_D5.format(number=number))
+        (files / "jail.conf").write_text(JAIL_D5.format(number=number))
+        (files / "hostid").write_text(f"{hostid}\n")
+    lab = Rehearsal.of(load(folder))
+    for booted in up(lab):
+        assert (booted.boot.code, booted.jails.code, booted.boot.err) == (0, 0, ""), booted
+    return lab
+
+
+def table(lab: Rehearsal) -> list[bool]:
+    """The document's eight lines: whether each end reaches the other while everybody talks."""
+
+    def reaches(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
+        return lab.echo(one[0], one[1], other[2], amid_others=True).answered
+
+    return [reaches(one, other) and reaches(other, one) for one, other, _ in TABLE_D5]
+
+
+def test_two_hosts_with_one_hostid_do_not_reach_each_others_jails(tmp_path: Path) -> None:
+    lab = d5(tmp_path, HOSTID, HOSTID)
+    assert table(lab) == [expected for _, _, expected in TABLE_D5]
+    lost = lab.echo("JL1", "j-1", "10.1.105.102")
+    assert lost.loss is Loss.OWN_ARP
+    assert (lost.place.host, lost.place.jail, lost.place.interface) == ("JL2", "j-2", "epair11b")
+
+
+def test_two_hosts_with_hostids_of_their_own_reach_everything(tmp_path: Path) -> None:
+    assert table(d5(tmp_path, HOSTID, HOSTID.replace("2f6e", "3f6e"))) == [True] * 8
+
+
+def test_addresses_set_by_hand_are_the_other_cure(tmp_path: Path) -> None:
+    lab = d5(tmp_path, HOSTID, HOSTID)
+    for jail, unit in (("epair11", 1), ("epair12", 2)):
+        lab.type("JL2", f"jexec j-2 ifconfig {jail}b link 02:00:00:00:0{unit}:0b")
+        lab.type("JL2", f"ifconfig {jail}a link 02:00:00:00:0{unit}:0a")
+    assert table(lab) == [True] * 8
+
+
+def test_the_first_document_comes_up_and_pings() -> None:
+    lab = Rehearsal.of(load(EXAMPLES / "A1-two-jails"))
+    (booted,) = up(lab)
+    assert booted.jails.both == "Starting jails: jail_01 jail_02.\n"
+    answered = lab.echo("fbsd", "jail_01", "10.0.0.2")
+    assert answered.answered
+    assert answered.arrived[0].ttl == 64
+    assert lab.type("fbsd", "service jail onestop").both == "Stopping jails: jail_01 jail_02.\n"
+    assert lab.type("fbsd", "mount -t nullfs; ifconfig -l; ps ax | grep -c J").out.split()[0] == "vtnet0"
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    lab = Rehearsal.of(load(EXAMPLES / "A1-two-jails"))
+    up(lab)
+    snapshot = lab.snapshot()
+    other, third = snapshot.copy(), snapshot.copy()
+    assert other.type("fbsd", "service jail onestop jail_02").code == 0
+    assert other.echo("fbsd", "jail_01", "10.0.0.2").loss is Loss.PEER_DOWN
+    assert lab.echo("fbsd", "jail_01", "10.0.0.2").answered
+    assert third.echo("fbsd", "jail_01", "10.0.0.2").answered
+    other.type("fbsd", "echo changed > /etc/motd")
+    assert lab.hosts["fbsd"].files_of().read("/etc/motd") != b"changed\n"
+
+
+def test_what_is_not_known_is_said() -> None:
+    lab = Rehearsal()
+    lab.add_host("a", {})
+    with pytest.raises(NotModelled, match="tcpdump"):
+        lab.type("a", "tcpdump -i em0")
+    lab.programs["tcpdump"] = lambda session: 3
+    assert lab.type("a", "tcpdump -i em0").code == 3
+
+
+def test_a_wire_is_cut_and_mended(tmp_path: Path) -> None:
+    lab = d5(tmp_path, HOSTID, HOSTID)
+    lab.cut("w1")
+    assert lab.echo("JL1", "", "10.1.105.2").loss is Loss.CUT
+    assert "status: no carrier" in lab.type("JL1", "ifconfig xn1").out
+    assert lab.echo("JL1", "", "10.1.106.2").answered
+    lab.mend("w1")
+    lab.cut("JL2:xn1")
+    assert not lab.echo("JL1", "", "10.1.105.2").answered
+    lab.mend("JL2:xn1")
+    assert lab.echo("JL1", "", "10.1.105.2").answered
+
+
+def test_nothing_of_linux_is_asked_for() -> None:
+    """It runs where a Python has none of what Linux alone offers."""
+    script = """
+import os, select, signal, socket
+for module, names in (
+    (os, ("O_PATH", "O_TMPFILE", "setns", "unshare", "pidfd_open", "memfd_create", "sched_setaffinity", "eventfd")),
+    (select, ("epoll",)),
+    (signal, ("pidfd_send_signal",)),
+    (socket, ("AF_NETLINK", "SO_PEERCRED", "SCM_CREDENTIALS", "AF_PACKET", "SO_BINDTODEVICE")),
+):
+    for name in names:
+        if hasattr(module, name):
+            delattr(module, name)
+from pathlib import Path
+from vjail.lab.folder import load
+from vjail.rehearsal import Rehearsal, up
+lab = Rehearsal.of(load(Path("A1-two-jails")))
+up(lab)
+print(lab.type("fbsd", "jexec jail_01 ping -c 1 10.0.0.2").code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=EXAMPLES, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
