@@ -14,7 +14,7 @@ from vjail.kernel.core.ifnet import FIRST_LOOPBACK, BridgeState, Membership
 from vjail.kernel.errno import Errno
 from vjail.kernel.model.devices import Device, Learnt
 from vjail.kernel.model.packets import Frame, Tag
-from vjail.kernel.model.spanning import Tree
+from vjail.kernel.model.spanning import forwards
 from vjail.kernel.model.trace import Loss, Mark, Step
 from vjail.kernel.observed import Iff, Kind, MemberFlag
 from vjail.release import Release
@@ -41,7 +41,6 @@ class Ether:
         self._release = release
         self._lose = lose
         self._queue: deque[tuple[Device, Frame, Mark]] = deque()
-        self._tree = Tree()
         self.deliver: Deliver
 
     def run(self) -> None:
@@ -182,14 +181,14 @@ class Ether:
         if frame.is_group:
             if frame.destination == _STP_ADDRESS:
                 return
-            if not self._tree.forwards(bridge, device):
+            if not forwards(bridge, device):
                 self._demux(device, frame, mark)
                 return
             self._forward(device, bridge, state, membership, frame, mark)
             self._input_again(bridge, frame, mark)
             self._demux(device, frame, mark)
             return
-        if not self._tree.forwards(bridge, device):
+        if not forwards(bridge, device):
             self._demux(device, frame, mark)
             return
         for own in (bridge, device, *(device.other(ident) for ident in _newest_first(state))):
@@ -255,7 +254,7 @@ class Ether:
                 self._enqueue(bridge, target, frame, mark, Step.FLOODED)
 
     def _enqueue(self, bridge: Device, target: Device, frame: Frame, mark: Mark, step: Step) -> None:
-        if not self._tree.forwards(bridge, target):
+        if not forwards(bridge, target):
             self.lost(bridge, mark, Loss.BLOCKED, target.ifnet.name)
         elif Iff.RUNNING not in target.ifnet.flags:
             self.lost(target, mark, _why_not_running(target))
@@ -281,7 +280,7 @@ class Ether:
             member = bridge.other(ident)
             if Iff.RUNNING not in member.ifnet.flags:
                 self.lost(member, mark, _why_not_running(member))
-            elif member is not device and not self._tree.forwards(bridge, member):
+            elif member is not device and not forwards(bridge, member):
                 self.lost(bridge, mark, Loss.BLOCKED, member.ifnet.name)
             else:
                 self._transmit(member, frame, Mark(Step.FLOODED, bridge, member.ifnet.name, mark))

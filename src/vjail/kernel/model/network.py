@@ -15,6 +15,7 @@ from vjail.kernel.core.fib import Entry as FibEntry
 from vjail.kernel.core.fib import Fib, as_route
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.model import spanning
 from vjail.kernel.model.devices import Device, Entry, Learnt, Net
 from vjail.kernel.observed import Address, Kind, Neighbour, NeighbourState, Route
 from vjail.kernel.operations import RouteSpec
@@ -159,8 +160,8 @@ class MemoryDriver:
         """Nothing to do: the core's record says it."""
 
     def spanning_tree(self, bridge: IfNet) -> Tree | None:
-        """Without packets there is no tree; each bridge is its own root."""
-        return None
+        """What the protocol would have come to by now."""
+        return spanning.tree(self.devices[bridge.ident])
 
     def bridge_addresses(self, bridge: IfNet) -> Sequence[tuple[bytes, int, int, bool]]:
         """What was learnt and not forgotten again, and what was set."""
@@ -200,13 +201,13 @@ class MemoryDriver:
         return ""
 
     def bind_vxlan(self, vxlan: IfNet) -> None:
-        """The core's record holds all that matters here."""
+        """Nothing to do: the core's record says it."""
 
     def unbind_vxlan(self, vxlan: IfNet) -> None:
-        """The core's record holds all that matters here."""
+        """Nothing to do: the core's record says it."""
 
     def flush_vxlan(self, vxlan: IfNet) -> None:
-        """Without packets nothing is learnt."""
+        """Nothing is learnt of them."""
 
     # --- routes ---
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
+from vjail.kernel.core.driver import Port, Tree
 from vjail.kernel.core.ifnet import BridgeState
 from vjail.kernel.model.devices import Device
 from vjail.kernel.observed import Iff, Kind, MemberFlag
@@ -19,38 +20,43 @@ _Port = tuple[int, int]
 """A device among those of all hosts: the identity of its driver, and its ident."""
 
 
-class Tree:
-    """Answers whether a member forwards."""
-
-    def forwards(self, bridge: Device, member: Device) -> bool:
-        """Whether a member of a bridge that runs passes frames on."""
-        membership = (bridge.ifnet.bridge or BridgeState()).members.get(member.ifnet.ident)
-        if membership is None or MemberFlag.STP not in membership.flags:
-            return True
-        if not member.runs:
-            return False
-        return _key(member) not in _discarding(bridge)
+_ROLES = {True: ("designated", "forwarding"), False: ("alternate", "discarding")}
 
 
-def _discarding(start: Device) -> set[_Port]:
-    """The ports that discard, of all bridges that spanning tree joins to one."""
-    bridges = _reached(start)
+def forwards(bridge: Device, member: Device) -> bool:
+    """Whether a member of a bridge that runs passes frames on."""
+    membership = (bridge.ifnet.bridge or BridgeState()).members.get(member.ifnet.ident)
+    if membership is None or MemberFlag.STP not in membership.flags:
+        return True
+    port = tree(bridge).ports.get(member.ifnet.ident)
+    return port is not None and port.state == "forwarding"
+
+
+def tree(bridge: Device) -> Tree:
+    """What spanning tree comes to as a bridge sees it, which runs and has a member that takes part."""
+    bridges = _reached(bridge)
     root = min(bridges.values(), key=_identity)
     costs, root_ports = _ways_to(root, bridges)
-    discarding: set[_Port] = set()
-    for bridge in bridges.values():
-        for port in _ports(bridge):
-            if root_ports.get(_key(bridge)) == _key(port):
-                continue
-            rivals = [other for other in _across(port) if _owner(other) is not None]
-            mine = (costs[_key(bridge)], _identity(bridge), port.ifnet.index)
-            others = ((_owner(other), other) for other in rivals)
-            if any(
-                owner is not None and (costs[_key(owner)], _identity(owner), other.ifnet.index) < mine
-                for owner, other in others
-            ):
-                discarding.add(_key(port))
-    return discarding
+    root_port = root_ports.get(_key(bridge))
+    ports: dict[int, Port] = {}
+    for member in _ports(bridge):
+        if _key(member) == root_port:
+            ports[member.ifnet.ident] = Port("root", "forwarding")
+        else:
+            ports[member.ifnet.ident] = Port(*_ROLES[_is_designated(bridge, member, costs)])
+    state = root.ifnet.bridge or BridgeState()
+    cost = costs[_key(bridge)]
+    return Tree(state.bridge_id, state.priority, cost, None if root_port is None else root_port[1], ports)
+
+
+def _is_designated(bridge: Device, port: Device, costs: dict[_Port, int]) -> bool:
+    """Whether no other port on its segment is nearer to the root."""
+    mine = (costs[_key(bridge)], _identity(bridge), port.ifnet.index)
+    for other in _across(port):
+        owner = _owner(other)
+        if owner is not None and (costs[_key(owner)], _identity(owner), other.ifnet.index) < mine:
+            return False
+    return True
 
 
 def _reached(start: Device) -> dict[_Port, Device]:
