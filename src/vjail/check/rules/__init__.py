@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from vjail.check.finding import Finding, Rule
-from vjail.check.rules import interfaces, reading
+from vjail.check.rules import addresses, devices, hosts, interfaces, life, mounts, reading, routes
 from vjail.check.subject import HostSubject, Subject
 
 HostRule = Callable[[HostSubject], Iterable[Finding]]
 LabRule = Callable[[Subject], Iterable[Finding]]
 
-HOST_RULES: tuple[HostRule, ...] = (*reading.RULES, *interfaces.RULES)
-LAB_RULES: tuple[LabRule, ...] = ()
+_MODULES = (reading, interfaces, addresses, routes, devices, mounts, life)
+
+HOST_RULES: tuple[HostRule, ...] = (*(rule for module in _MODULES for rule in module.RULES), *hosts.HOST_RULES)
+LAB_RULES: tuple[LabRule, ...] = hosts.LAB_RULES
 
 ALL: tuple[Rule, ...] = tuple(
     sorted(
-        (rule for module in (reading, interfaces) for rule in vars(module).values() if isinstance(rule, Rule)),
+        (rule for module in (*_MODULES, hosts) for rule in vars(module).values() if isinstance(rule, Rule)),
         key=lambda rule: rule.code,
     )
 )

@@ -83,6 +83,12 @@ _WORDS: Mapping[str, Word] = MappingProxyType(
 _WORDS_15: Mapping[str, Word] = ChainMap(dict(bridge.WORDS_15), dict(_WORDS))
 
 
+def arity(word: str, release: Release) -> Arity | None:
+    """How many arguments a word takes, None where it is none of ifconfig's and so means an address."""
+    known = (_WORDS_15 if release >= Release.V15 else _WORDS).get(word) or _CLONE.get(word)
+    return known.arity if known is not None else None
+
+
 def evaluate(run: Run, words: Sequence[str]) -> None:
     """Act on the words, then do what waited for the end. Raises Quit."""
     table = _WORDS_15 if run.release >= Release.V15 else _WORDS

@@ -1,0 +1,123 @@
+"""What hosts have together on their wires, and a host's rc.conf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from vjail.check.finding import Finding, Rule, Severity
+from vjail.check.ifconfig import of_jail
+from vjail.check.subject import HostSubject, Subject
+from vjail.conf.position import Source, Span
+from vjail.conf.rcconf import Answer, check_yes_no
+
+ONE_HOSTID = Rule("VJ801", Severity.ERROR, "one hostid on two hosts of a wire")
+NEVER_UP = Rule("VJ701", Severity.ERROR, "a bridge's member that rc.conf never brings up")
+NOT_LISTED = Rule("VJ702", Severity.ERROR, "jail_list names a jail that is not configured")
+ALIAS_WORD = Rule("VJ703", Severity.ERROR, "an alias without inet or inet6")
+NOT_YES_NO = Rule("VJ704", Severity.WARNING, "a switch of rc.conf that is neither YES nor NO")
+
+
+def one_hostid(subject: Subject) -> Iterator[Finding]:
+    """D5: bridges and epairs of both get the same MAC addresses."""
+    seen: dict[str, HostSubject] = {}
+    for host in subject.hosts:
+        file = host.spec.files.get("hostid")
+        if file is None:
+            continue
+        uuid = file.content.decode(errors="replace").strip()
+        known = seen.setdefault(uuid, host)
+        if known is host or not set(known.spec.nics.values()) & set(host.spec.nics.values()):
+            continue
+        source = Source(str(file.origin), file.content)
+        first = known.spec.files["hostid"]
+        yield Finding(
+            ONE_HOSTID,
+            Span(source, 0, len(uuid)),
+            f"hosts {known.name} and {host.name} have one hostid and share a wire",
+            "the MAC addresses of bridges and epairs are made from it: both hosts make the same ones, switches learn "
+            "them now here, now there, and jails of the two hosts do not reach each other",
+            "`service hostid reset` on one of them (a virtual machine may get the same again: then write a random uuid "
+            "into /etc/hostid), or set the MACs: ifconfig epair0b link random",
+            related=((Span(Source(str(first.origin), first.content), 0, len(uuid)), f"host {known.name}"),),
+            host=host.name,
+        )
+
+
+def members(host: HostSubject) -> Iterator[Finding]:
+    """C3's slip: the card is joined to the bridge, and nobody brings it up."""
+    for name in host.rc.matching("ifconfig_*"):
+        words = host.rc.get(name).split()
+        origin = host.rc.origin(name)
+        for word, member in pairwise(words):
+            if word != "addm" or origin is None:
+                continue
+            own = [host.rc.of_interface(member, f"ifconfig_IF{suffix}") for suffix in ("", "_ipv6", "_alias0")]
+            made = member in host.rc.words("cloned_interfaces") or any(
+                member.startswith(each) for each in host.rc.words("cloned_interfaces")
+            )
+            if any(own) or _raised(host, member):
+                continue
+            yield Finding(
+                NEVER_UP,
+                origin.value_span,
+                f"{member} joins the bridge, and nothing brings it up",
+                "addm does not: frames neither come in nor go out by it",
+                f'ifconfig_{member}="up"' if not made else f'ifconfig_{member}="up" beside cloned_interfaces',
+            )
+
+
+def _raised(host: HostSubject, member: str) -> bool:
+    return any(line.interface == member and (line.has("up") or line.given) for j in host.jails for line in of_jail(j))
+
+
+def jail_list(host: HostSubject) -> Iterator[Finding]:
+    """Names that rc.d/jail is to start and that are in no file."""
+    origin = host.rc.origin("jail_list")
+    known = {jail.name for jail in host.jails}
+    if origin is None or not host.configurations or any(each.exit_status for each in host.configurations):
+        return
+    for name in host.rc.words("jail_list"):
+        if name not in known and f"jail_{name}_rootdir" not in host.rc:
+            yield Finding(
+                NOT_LISTED,
+                origin.value_span,
+                f"there is no jail {name}",
+                f'`service jail start` says `cannot start jail "{name}"`, and exits 0',
+                f"one of: {', '.join(sorted(known))}" if known else "configure it in jail.conf",
+            )
+
+
+def aliases(host: HostSubject) -> Iterator[Finding]:
+    """ifconfig_IF_aliasN must say the family first."""
+    for name in host.rc.matching("ifconfig_*_alias[0-9]*"):
+        words = host.rc.get(name).split()
+        origin = host.rc.origin(name)
+        if words and words[0] not in ("inet", "inet6", "link", "ether", "ipx") and origin is not None:
+            yield Finding(
+                ALIAS_WORD,
+                origin.value_span,
+                f"{name} does not begin with inet or inet6",
+                f'rc warns `${name} needs leading "inet" keyword for an IPv4 address.` and passes it over',
+                f'{name}="inet {host.rc.get(name)}"',
+            )
+
+
+def switches(host: HostSubject) -> Iterator[Finding]:
+    """Switches that rc.subr's checkyesno takes for no, with a warning."""
+    for name in host.rc.matching("*_enable"):
+        origin = host.rc.origin(name)
+        if origin is None or origin.span.source.name == "/etc/defaults/rc.conf":
+            continue
+        if check_yes_no(host.rc.get(name)) is Answer.NEITHER and name not in ("pf_fallback_rules_enable",):
+            yield Finding(
+                NOT_YES_NO,
+                origin.value_span,
+                f"{name} is {host.rc.get(name)!r}",
+                "rc warns at each script that asks, and takes it for NO",
+                f'{name}="YES" or "NO"',
+            )
+
+
+HOST_RULES = (members, jail_list, aliases, switches)
+LAB_RULES = (one_hostid,)
