@@ -85,10 +85,17 @@ class Lab:
             random=lambda size: next(octets).to_bytes(size, "big"),
             identity_of=self._identity_of,
             vnet_of=self._vnet_of,
+            nodes=self,
             nics=[Nic(f"vtnet{unit}", bytes.fromhex(text.replace(":", ""))) for unit, text in enumerate(self.nics)],
         )
         self.handlers = self.network.handlers()
         self._add_pflog(0)
+
+    def interface_came(self, name: str) -> None:
+        """There is no /dev."""
+
+    def interface_went(self, name: str) -> None:
+        """There is no /dev."""
 
     def _add_pflog(self, vnet: int) -> None:
         if self.pf:

@@ -114,6 +114,7 @@ class LabHost:
             random=os.urandom,
             identity_of=self.queries.identity_of,
             vnet_of=self.queries.vnet_of,
+            nodes=self.devfs,
             nics=[Nic(name, address) for name, address in nics.items()],
         )
         # A host whose rc.conf gives it no name is called what the lab calls it.
@@ -139,6 +140,7 @@ class LabHost:
             random=os.urandom,
             identity_of=self.queries.identity_of,
             vnet_of=self.queries.vnet_of,
+            nodes=self.devfs,
         )
         self._finish()
         for vnet in (0, *(prison.vnet for prison in living.values() if prison.own_vnet)):

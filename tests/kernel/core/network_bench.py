@@ -49,6 +49,19 @@ class MemoryJournal:
 
 
 @dataclass
+class Nodes:
+    """The interfaces that have a node in /dev."""
+
+    names: list[str]
+
+    def interface_came(self, name: str) -> None:
+        self.names.append(name)
+
+    def interface_went(self, name: str) -> None:
+        self.names.remove(name)
+
+
+@dataclass
 class Bench:
     """The network of a host; jail `jid` has vnet `jid`, if that was added."""
 
@@ -58,6 +71,7 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     driver: MemoryDriver = field(init=False)
+    nodes: Nodes = field(default_factory=lambda: Nodes([]))
     drawn: int = 0
 
     def __post_init__(self) -> None:
@@ -72,6 +86,7 @@ class Bench:
             "random": self._random,
             "identity_of": lambda vnet: self.identities.get(vnet, Identity(0, NO_UUID, str(vnet))),
             "vnet_of": self._vnet_of,
+            "nodes": self.nodes,
         }
 
     def restart(self) -> None:

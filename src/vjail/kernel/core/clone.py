@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from vjail.kernel.core import mac
 from vjail.kernel.core.bridge import Bridges
@@ -33,11 +33,24 @@ _UNRULED = {kind: f"there is no {kind.value}(4) here" for kind in (Kind.LAGG, Ki
 
 _BY_NAME = {kind.value: kind for kind in _CLONERS}
 _LAST_UNIT = 0x7FFF
+_WITH_NODE = frozenset((Kind.TAP, Kind.TUN))
 _NOT_DESTROYED = frozenset((FIRST_LOOPBACK, "pflog0"))
 """Made by the system itself in every vnet."""
 
 IdentityOf = Callable[[int], mac.Identity]
 """Who the jail of a vnet is."""
+
+
+class DeviceNodes(Protocol):
+    """Who is told of the interfaces that have a node in /dev, by the names they were made with."""
+
+    def interface_came(self, name: str) -> None:
+        """A tap or tun is there."""
+        ...
+
+    def interface_went(self, name: str) -> None:
+        """It is gone."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +74,13 @@ class Clones:
         vxlans: Vxlans,
         identity_of: IdentityOf,
         random: mac.Randomness,
+        nodes: DeviceNodes,
     ) -> None:
         self._stack = stack
         self._bridges = bridges
         self._vlans = vlans
         self._vxlans = vxlans
+        self._nodes = nodes
         self._identity_of = identity_of
         self._random = random
 
@@ -101,6 +116,8 @@ class Clones:
         if ifnet.kind is Kind.VXLAN:
             self._vxlans.begin(ifnet, operation.vxlan)
         self.enter([ifnet])
+        if ifnet.kind in _WITH_NODE:
+            self._nodes.interface_came(ifnet.made_as)
         if ifnet.kind is Kind.VXLAN:
             try:
                 self._vxlans.settle(ifnet)
@@ -228,6 +245,8 @@ class Clones:
         self._stack.driver.destroy(going)
         for each in going:
             self._stack.drop(each)
+            if each.kind in _WITH_NODE:
+                self._nodes.interface_went(each.made_as)
         return [each.name for each in going]
 
     def loosen(self, ifnet: IfNet) -> None:

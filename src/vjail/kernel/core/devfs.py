@@ -24,6 +24,8 @@ from vjail.kernel.operations import AddDevfsRule, ApplyDevfsRule, DeleteDevfsRul
 
 _RULE_RECORD = "devfs.rule"
 _MOUNT_RECORD = "devfs.mount"
+_NODE_RECORD = "devfs.node"
+_UUCP, _DIALER = 66, 68
 _RULE_STEP = 100
 _MAX_RULE = 0xFFFF
 
@@ -53,7 +55,7 @@ class Devfs:
         self._mounts = mounts
         self._driver = driver
         self._journal = journal
-        self._nodes = tuple(nodes)
+        self._nodes = [*nodes, *(_interface_node(name) for name, _ in journal.records(_NODE_RECORD))]
         self._depth = 1
         self._sets: dict[int, dict[int, Rule]] = {}
         self._shown: dict[int, _Shown] = {}
@@ -103,6 +105,32 @@ class Devfs:
     def visible(self, ruleset: int, nodes: Iterable[DeviceNode]) -> Sequence[DeviceNode]:
         """What of `nodes` a devfs just mounted with this set shows, with owners and modes as the rules set them."""
         return _not_hidden([self._ruled(ruleset, Entry(node), self._depth) for node in nodes])
+
+    # --- told by the network ---
+
+    def interface_came(self, name: str) -> None:
+        """A tap or tun has a node of its name, which every devfs shows whose rules let it."""
+        node = _interface_node(name)
+        self._journal.put(_NODE_RECORD, name, {})
+        self._nodes.append(node)
+        self._fresh.clear()
+        for ident, shown in self._shown.items():
+            shown.entries.append(self._ruled(shown.ruleset, Entry(node), self._depth))
+            self._changed(ident)
+
+    def interface_went(self, name: str) -> None:
+        """Its node goes with it."""
+        self._journal.drop(_NODE_RECORD, name)
+        at = next(at for at, node in enumerate(self._nodes) if node.name == name)
+        del self._nodes[at]
+        self._fresh.clear()
+        for ident, shown in self._shown.items():
+            del shown.entries[at]
+            self._changed(ident)
+
+    def _changed(self, ident: int) -> None:
+        self._driver.populate(ident, _not_hidden(self._shown[ident].entries))
+        self._note(ident)
 
     # --- told by the mount table -------------------------------------------------------------------------------------
 
@@ -255,6 +283,11 @@ class Devfs:
             uid, gid, mode = record["changed"].get(node.name, (node.uid, node.gid, node.mode))
             entries.append(Entry(replace(node, uid=uid, gid=gid, mode=mode), node.name in record["hidden"]))
         return _Shown(record["ruleset"], entries)
+
+
+def _interface_node(name: str) -> DeviceNode:
+    """The node of a tap or tun. Source: sys/net/if_tuntap.c (tun_create_device)."""
+    return DeviceNode(name, NodeType.DEVICE, uid=_UUCP, gid=_DIALER, mode=0o600)
 
 
 def _host_only(caller: Caller) -> None:

@@ -221,8 +221,7 @@ class Fib:
             place = self._place(_host(address), ident)
             _forget(self._hosts, place, source)
             self._delete_all(entry for entry in self._routes.get(place, ()) if entry.source == source)
-            for other in self._hosts.get(place, ()):
-                self._answer(other)
+            self._refill(place)
         if address.version == 4:
             self._delete_all(entry for entry in self._of(ident) if entry.source == source)
 
@@ -246,9 +245,19 @@ class Fib:
         place = self._place(net, source[0])
         held = [entry for entry in self._routes.get(place, ()) if entry.source == source]
         self._delete_all(held)
-        for other in self._networks.get(place, ()) if held else ():
+        if held:
+            self._refill(place)
+
+    def _refill(self, place: Place) -> None:
+        """A destination is free again: it passes to the first who has a network or an address there, and may have it.
+
+        A loopback's network is its address itself, which another interface may have too.
+        """
+        for other in self._networks.get(place, ()):
             heir = next(each for each in self._ports[other[0]].addresses if each.address == other[1])
             self._connect(other, heir)
+        for other in self._hosts.get(place, ()):
+            self._answer(other)
 
     def _answer(self, source: Source) -> None:
         """Enter the host route by which the vnet reaches an own address, unless it has one."""

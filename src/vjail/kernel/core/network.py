@@ -13,7 +13,7 @@ from typing import Any
 from vjail.kernel.core import mac
 from vjail.kernel.core.addresses import Addresses
 from vjail.kernel.core.bridge import Bridges
-from vjail.kernel.core.clone import Clones, IdentityOf
+from vjail.kernel.core.clone import Clones, DeviceNodes, IdentityOf
 from vjail.kernel.core.driver import Clock, NetworkDriver
 from vjail.kernel.core.ifnet import FIRST_LOOPBACK, JUMBO_MTU, link_of_nic
 from vjail.kernel.core.journal import Journal
@@ -76,10 +76,11 @@ class Network:
         random: mac.Randomness,
         identity_of: IdentityOf,
         vnet_of: VnetOf,
+        nodes: DeviceNodes,
         nics: Sequence[Nic] = (),
     ) -> None:
         """`identity_of` tells of a vnet's number who makes interfaces there, `vnet_of` the vnet of a jail."""
-        self._wire(Stack(driver, clock, journal, release), random, identity_of, vnet_of)
+        self._wire(Stack(driver, clock, journal, release), random, identity_of, vnet_of, nodes)
         self.add_vnet(0, nics)
 
     @classmethod
@@ -93,23 +94,31 @@ class Network:
         random: mac.Randomness,
         identity_of: IdentityOf,
         vnet_of: VnetOf,
+        nodes: DeviceNodes,
     ) -> Network:
         """The network another process wrote into `journal`; what `driver` made is still there."""
         network = cls.__new__(cls)
         stack = Stack(driver, clock, journal, release)
         stack.restore()
         driver.adopt(list(stack.interfaces.values()))
-        network._wire(stack, random, identity_of, vnet_of)
+        network._wire(stack, random, identity_of, vnet_of, nodes)
         return network
 
-    def _wire(self, stack: Stack, random: mac.Randomness, identity_of: IdentityOf, vnet_of: VnetOf) -> None:
+    def _wire(
+        self,
+        stack: Stack,
+        random: mac.Randomness,
+        identity_of: IdentityOf,
+        vnet_of: VnetOf,
+        nodes: DeviceNodes,
+    ) -> None:
         self._stack = stack
         self._link = link = Link(stack)
         self._addresses = addresses = Addresses(stack, link)
         self._bridges = bridges = Bridges(stack, link, addresses)
         self._vlans = vlans = Vlans(stack, link)
         self._vxlans = vxlans = Vxlans(stack)
-        self._clones = clones = Clones(stack, bridges, vlans, vxlans, identity_of, random)
+        self._clones = clones = Clones(stack, bridges, vlans, vxlans, identity_of, random, nodes)
         self._moves = Moves(stack, link, addresses, bridges, vlans, vxlans, clones, vnet_of)
         self._routing = Routing(stack)
         self._observer = Observer(stack, link, addresses, bridges, vlans)

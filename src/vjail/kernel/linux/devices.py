@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vjail.kernel.core.devnodes import LAB_NODES, DeviceNode, NodeType
+from vjail.kernel.linux import tuntap
 from vjail.kernel.linux.syscalls import OPEN_TREE_CLONE, call, move_mount, new_filesystem, open_tree
 
 _BEHIND = {"null": ("null", 1, 3), "zero": ("zero", 1, 5), "full": ("full", 1, 7), "random": ("urandom", 1, 9)}
 """FreeBSD's name of a device; Linux's, with its number. FreeBSD's random never blocks, as urandom."""
+_TUNTAP = re.compile(r"(tap|tun)[0-9]+")
 _PTS, _PTMX = "pts", "ptmx"
 _DETACH, _NOFOLLOW = 2, 8
 """umount2(2)'s."""
@@ -44,11 +47,25 @@ class DeviceMaker:
     mknod: bool
     chown: bool
 
-    def sources(self) -> dict[str, int]:
-        """Detached binds of this machine's devices by FreeBSD's name, where nodes cannot be made. The caller closes."""
+    def sources(self, nodes: Sequence[DeviceNode]) -> dict[str, int]:
+        """Detached binds of the devices behind nodes, by name, where nodes cannot be made. The caller closes them."""
         if self.mknod:
             return {}
-        return {name: open_tree(-1, f"/dev/{device}", OPEN_TREE_CLONE) for name, (device, _, _) in _BEHIND.items()}
+        behind = {node.name: _behind(node.name) for node in nodes}
+        return {name: open_tree(-1, f"/dev/{found[0]}", OPEN_TREE_CLONE) for name, found in behind.items() if found}
+
+
+def with_doors(nodes: Sequence[DeviceNode]) -> Sequence[DeviceNode]:
+    """Where a tap or tun is to be seen, so is /dev/net/tun, where programs for Linux look for them."""
+    shown = next((node for node in nodes if _TUNTAP.fullmatch(node.name)), None)
+    if shown is None:
+        return nodes
+    return *nodes, DeviceNode("net", NodeType.DIRECTORY, mode=0o555), replace(shown, name=tuntap.DEVICE[0])
+
+
+def _behind(name: str) -> tuple[str, int, int] | None:
+    """The Linux device behind FreeBSD's: its name, and its number."""
+    return tuntap.DEVICE if name == tuntap.DEVICE[0] or _TUNTAP.fullmatch(name) else _BEHIND.get(name)
 
 
 def populate(folder: int, nodes: Sequence[DeviceNode], maker: DeviceMaker, sources: dict[str, int]) -> list[str]:
@@ -85,7 +102,7 @@ def _names(folder: int) -> set[str]:
 
 
 def _remove(folder: int, name: str) -> None:
-    if name == _PTS or name in _BEHIND:
+    if name == _PTS or _behind(name):
         os.fchdir(folder)
         # A device that was made, and not bound, is no mount.
         with contextlib.suppress(OSError):
@@ -111,7 +128,7 @@ def _make(folder: int, node: DeviceNode, maker: DeviceMaker) -> None:
         # What is open on a descriptor is found through the jail's procfs, where it has one.
         os.symlink(f"/proc/self/{node.name}", node.name, dir_fd=folder)
         return
-    behind = _BEHIND.get(node.name)
+    behind = _behind(node.name)
     if behind and not maker.mknod:
         os.close(os.open(node.name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=folder))
         return

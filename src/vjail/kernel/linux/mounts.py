@@ -20,7 +20,7 @@ from pathlib import Path
 from vjail.kernel.core.devnodes import DeviceNode
 from vjail.kernel.core.mount_driver import MountKind, MountRequest
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.linux.devices import DeviceMaker, populate
+from vjail.kernel.linux.devices import DeviceMaker, populate, with_doors
 from vjail.kernel.linux.files import RootedFiles
 from vjail.kernel.linux.spaces import HostSpace, LabSpace
 from vjail.kernel.linux.syscalls import (
@@ -208,7 +208,8 @@ class LinuxMounts:
     def populate(self, ident: int, nodes: Sequence[DeviceNode]) -> None:
         """Let the devfs `ident` hold exactly these nodes."""
         made = self._made[ident]
-        sources = self._maker.sources()
+        nodes = with_doors(nodes)
+        sources = self._maker.sources(nodes)
         try:
             with _freebsd(), self._on_host():
                 made.inside = populate(made.folder, nodes, self._maker, sources)

@@ -80,6 +80,7 @@ class ModelHost:
             random=self._octets,
             identity_of=self.queries.identity_of,
             vnet_of=self.queries.vnet_of,
+            nodes=self.devfs,
             nics=[Nic(nic, address) for nic, address in nics.items()],
         )
         self.sysctls = Sysctls(
