@@ -232,7 +232,6 @@ class Rule:
     tagged: str = ""
     tagged_not: bool = False
     answer: Answer = Answer.DROP
-    return_ttl: int = 0
     return_icmp: int = 3
     """The code of an ICMP unreachable."""
     return_icmp6: int = 4
