@@ -15,7 +15,7 @@ part() {
 packages() {
     missing=
     for need in ip:iproute2 nsenter:util-linux setpriv:util-linux newuidmap:uidmap gcc:gcc python3:python3 make:make \
-        ps:procps logger:bsdutils qemu-aarch64-static:qemu-user-static bird:bird2; do
+        ps:procps logger:bsdutils nft:nftables qemu-aarch64-static:qemu-user-static bird:bird2; do
         command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need#*:}"
     done
     [ -n "$missing" ] || return 0

@@ -41,7 +41,6 @@ WAITS: Mapping[tuple[str, int], Callable[[], None]] = {
 }
 """Lines before which the recorded machine, which was slow, had taken its time."""
 
-_PF = "pf is not there yet"
 _CLONERS = "FreeBSD's kernel has cloners for interfaces that a lab host does not have (docs/differences.md)"
 _CP = "this machine's cp copies sockets, and no devd is there whose sockets could be met"
 _DEV = "ptmx and pts: without them no Linux program could have a terminal; log: where Linux programs log"
@@ -61,7 +60,6 @@ DIFFERENCES: Mapping[tuple[str, int], str] = {
     ("replay/documents-C.txt", 13): _INIT,
     ("replay/documents-E1.txt", 27): _WC,
     ("replay/documents-E1.txt", 28): _WC,
-    **{("replay/pf.txt", number): _PF for number in (*range(1, 9), *range(10, 16))},
 }
 """Lines, by file and number, that answer otherwise, and why."""
 

@@ -33,6 +33,7 @@ PATHS = MappingProxyType(
         "/sbin/mount_nullfs": "mount:mount",
         "/sbin/mount_procfs": "mount:mount",
         "/sbin/mount_tmpfs": "mount:mount",
+        "/sbin/pfctl": "pf:pfctl",
         "/sbin/ping": "ping:ping",
         "/sbin/ping6": "ping:ping6",
         "/sbin/reboot": "reboot:reboot",

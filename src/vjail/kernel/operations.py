@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Generic, TypeVar
 
+from vjail.conf.pf.rules import AnchorRules, Debug, PfOptions, Section, Table, TableEntry
 from vjail.kernel.observed import Address, Iff, MemberFlag, Nd6, RouteFlag
 
 R = TypeVar("R")
@@ -395,6 +396,86 @@ class DeleteNeighbour(Operation[None]):
     address: IPv4Address | IPv6Address
     interface: str | None = None
     """The zone of a link-local address."""
+
+
+# --- pf(4) -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EnablePf(Operation[None]):
+    """DIOCSTART, or with `on` False DIOCSTOP. EEXIST: it is on. ENOENT: it is off."""
+
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPf(Operation[None]):
+    """DIOCXBEGIN to DIOCXCOMMIT: what of these anchors `sections` names is replaced, all of it or nothing.
+
+    Of the tables in `kept` (anchor, name) the entries that are there stay. With OPTIONS `options` replace those there
+    are. Raises KernelError with a message where the machine beneath cannot carry the rules out.
+    """
+
+    rulesets: tuple[AnchorRules, ...]
+    tables: tuple[Table, ...] = ()
+    kept: tuple[tuple[str, str], ...] = ()
+    options: PfOptions = PfOptions()
+    sections: Section = Section.ALL
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPf(Operation[int]):
+    """Empty the rules, translation rules or tables of an anchor, or reset the options; how many tables went.
+
+    Of TABLES all that lie in the anchor go (DIOCRCLRTABLES).
+    """
+
+    anchor: str
+    sections: Section
+
+
+@dataclass(frozen=True, slots=True)
+class SetPfDebug(Operation[None]):
+    """DIOCSETDEBUG."""
+
+    level: Debug
+
+
+@dataclass(frozen=True, slots=True)
+class KillPfStates(Operation[int]):
+    """DIOCCLRSTATES, DIOCKILLSTATES: states between these networks (None: any) go; how many did."""
+
+    source: IPv4Network | IPv6Network | None = None
+    destination: IPv4Network | IPv6Network | None = None
+
+
+class TableChange(enum.Enum):
+    """What is done to a table, by its ioctl's name."""
+
+    ADD = "DIOCRADDADDRS"
+    DELETE = "DIOCRDELADDRS"
+    REPLACE = "DIOCRSETADDRS"
+    FLUSH = "DIOCRCLRADDRS"
+    KILL = "DIOCRDELTABLES"
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """What a change of a table did: whether the table was made, how many entries were added and deleted."""
+
+    created: bool = False
+    added: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePfTable(Operation[TableResult]):
+    """Change a table. ADD and REPLACE make it where it is missing. ESRCH: there is none. EPERM: it is const."""
+
+    anchor: str
+    name: str
+    change: TableChange
+    entries: tuple[TableEntry, ...] = ()
 
 
 # --- jails -----------------------------------------------------------------------------------------------------------

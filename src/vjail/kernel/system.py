@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from vjail.kernel.observed import BridgeAddress, Interface, Jail, KernelFile, Mounted, Neighbour, Oid, Route
 from vjail.kernel.operations import Operation
+from vjail.kernel.pf import PacketFilter, PfState
 from vjail.release import Release
 
 R = TypeVar("R")
@@ -115,4 +116,12 @@ class System(Protocol):
 
     def modules(self) -> Sequence[str]:
         """The kernel modules loaded after the kernel, in the order kldstat(8) shows them."""
+        ...
+
+    def packet_filter(self) -> PacketFilter:
+        """The vnet's pf(4): whether it is on, and what is loaded."""
+        ...
+
+    def packet_filter_states(self) -> Sequence[PfState]:
+        """The states of the vnet's pf."""
         ...

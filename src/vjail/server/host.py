@@ -21,6 +21,7 @@ from vjail.kernel.core.modules import Modules, generic_kernel
 from vjail.kernel.core.mount_driver import MountKind
 from vjail.kernel.core.mounts import Mounts
 from vjail.kernel.core.network import Network, Nic
+from vjail.kernel.core.pf import PacketFilters
 from vjail.kernel.core.prison import Prisons
 from vjail.kernel.core.prison_queries import PrisonQueries
 from vjail.kernel.core.sysctl import Hardware, Sysctls
@@ -31,6 +32,7 @@ from vjail.kernel.linux.files import RootedFiles
 from vjail.kernel.linux.jails import LinuxJails
 from vjail.kernel.linux.mounts import LinuxMounts
 from vjail.kernel.linux.network import LinuxNetwork
+from vjail.kernel.linux.pf.driver import LinuxPacketFilter
 from vjail.kernel.linux.program import Program
 from vjail.kernel.linux.spaces import HostSpace, LabSpace, inode
 from vjail.kernel.linux.syscalls import openat2
@@ -184,6 +186,9 @@ class LabHost:
             network=self.network_driver,
             devfs=self.devfs,
         )
+        self.packet_filters = PacketFilters(
+            LinuxPacketFilter(self.vnets), Clock(), self._journal, interfaces_of=self.network.host_interfaces
+        )
         self.kernel = Host(
             self.release,
             network=self.network,
@@ -192,6 +197,7 @@ class LabHost:
             devfs=self.devfs,
             sysctls=self.sysctls,
             modules=self.modules,
+            packet_filters=self.packet_filters,
         )
 
     def _emptied(self, jid: int) -> None:
@@ -206,6 +212,9 @@ class LabHost:
         self._stop_listening(number)
         self.network.remove_vnet(number)
         self.sysctls.forget_vnet(number)
+        self.packet_filters.remove_vnet(number)
+        # What was lent to it has come home.
+        self.packet_filters.follow()
 
     def listen(self, vnet: int) -> None:
         """Let native clients in a vnet find the server."""

@@ -14,11 +14,13 @@ from vjail.kernel.core.modules import Modules
 from vjail.kernel.core.mounts import Mounts
 from vjail.kernel.core.network import Network
 from vjail.kernel.core.part import Caller, Handler, Part
+from vjail.kernel.core.pf import PacketFilters
 from vjail.kernel.core.prison import Prisons
 from vjail.kernel.core.sysctl import Sysctls
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import BridgeAddress, Interface, Jail, KernelFile, Mounted, Neighbour, Oid, Route
 from vjail.kernel.operations import Operation
+from vjail.kernel.pf import PacketFilter, PfState
 from vjail.release import Release
 
 R = TypeVar("R")
@@ -37,6 +39,7 @@ class Host:
         devfs: Devfs,
         sysctls: Sysctls,
         modules: Modules,
+        packet_filters: PacketFilters,
     ) -> None:
         self.release = release
         self.network = network
@@ -45,10 +48,11 @@ class Host:
         self.devfs = devfs
         self.sysctls = sysctls
         self.modules = modules
+        self.packet_filters = packet_filters
         self._handlers: dict[type[Operation[Any]], Handler] = {}
 
     def _parts(self) -> tuple[Part, ...]:
-        return (self.network, self.prisons, self.mounts, self.devfs, self.sysctls, self.modules)
+        return (self.network, self.prisons, self.mounts, self.devfs, self.sysctls, self.modules, self.packet_filters)
 
     def view(self, jid: int = 0, *, superuser: bool = True) -> View:
         """The kernel as a process of jail `jid` sees it. Raises KernelError(ENOENT) where there is no such jail."""
@@ -62,7 +66,9 @@ class Host:
         handler = self._handlers.get(type(operation))
         if handler is None:
             raise KernelError(Errno.ENOSYS)
-        return cast(R, handler(caller, operation))
+        done = handler(caller, operation)
+        self.packet_filters.follow()
+        return cast(R, done)
 
     def __getstate__(self) -> dict[str, object]:
         """What a copy of the kernel needs (model/forking.py): handlers are found anew."""
@@ -176,3 +182,11 @@ class View:
     def modules(self) -> Sequence[str]:
         """The kernel modules loaded after the kernel."""
         return self._host.modules.loaded(self.caller)
+
+    def packet_filter(self) -> PacketFilter:
+        """The vnet's pf(4)."""
+        return self._host.packet_filters.packet_filter(self.caller)
+
+    def packet_filter_states(self) -> Sequence[PfState]:
+        """The states of the vnet's pf."""
+        return self._host.packet_filters.states(self.caller)

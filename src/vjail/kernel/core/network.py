@@ -6,10 +6,11 @@ for every kind of interface, and answers what there is. Sources: FreeBSD 13.2 sy
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from vjail.conf.pf.hosts import HostInterface
 from vjail.kernel.core import mac
 from vjail.kernel.core.addresses import Addresses
 from vjail.kernel.core.bridge import Bridges
@@ -26,7 +27,7 @@ from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans
 from vjail.kernel.core.vxlan import Vxlans
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.observed import BridgeAddress, Interface, Kind, Neighbour, Route
+from vjail.kernel.observed import BridgeAddress, Iff, Interface, Kind, Neighbour, Route
 from vjail.kernel.operations import (
     AddAddress,
     JoinGroup,
@@ -43,6 +44,7 @@ from vjail.kernel.operations import (
     SetNd6,
     SetOptions,
 )
+from vjail.kernel.pf import host_addresses
 from vjail.release import Release
 
 __all__ = ["Ended", "Network", "Nic", "Returned"]
@@ -295,6 +297,26 @@ class Network:
         self._stack.save(ifnet)
 
     # --- what there is ---
+
+    def host_interfaces(self, number: int, names: Set[str] | None = None) -> Sequence[HostInterface]:
+        """The interfaces of a vnet as pf sees them: those called, or in a group called, one of `names`; None: all."""
+        vnet = self._stack.vnets[number]
+        if names is None:
+            chosen = vnet.interfaces()
+        else:
+            found = [ifnet for name in sorted(names) for ifnet in (vnet.find(name), *vnet.group(name))]
+            chosen = list({ifnet.ident: ifnet for ifnet in found if ifnet is not None}.values())
+        return [
+            HostInterface(
+                ifnet.name,
+                tuple(ifnet.groups),
+                host_addresses(tuple(held.address for held in ifnet.addresses)),
+                loopback=Iff.LOOPBACK in ifnet.flags,
+                broadcast=Iff.BROADCAST in ifnet.flags,
+                point_to_point=Iff.POINTOPOINT in ifnet.flags,
+            )
+            for ifnet in chosen
+        ]
 
     def interfaces(self, caller: Caller) -> Sequence[Interface]:
         """All interfaces of the caller's vnet in the order `ifconfig -l` shows them."""

@@ -13,7 +13,7 @@ import enum
 import functools
 import types
 import typing
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -102,7 +102,9 @@ def _plain(kind: type) -> tuple[Any, Any]:
 
 
 def _one_of(options: list[Any]) -> tuple[Any, Any]:
-    """One of several dataclasses."""
+    """One of several dataclasses, or of several kinds of addresses or of networks."""
+    if set(options) <= set(_AS_TEXT):
+        return str, ip_network if set(options) <= {IPv4Network, IPv6Network} else ip_address
     by_name = {option.__name__: option for option in options}
 
     def dump(held: Any) -> dict[str, object]:

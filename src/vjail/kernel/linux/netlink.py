@@ -111,11 +111,11 @@ def string(value: bytes) -> str:
 
 
 class Socket:
-    """A NETLINK_ROUTE socket. It belongs to the network namespace that the process was in when it was made."""
+    """A netlink socket. It belongs to the network namespace that the process was in when it was made."""
 
-    def __init__(self, groups: int = 0) -> None:
+    def __init__(self, groups: int = 0, protocol: int = socket.NETLINK_ROUTE) -> None:
         """`groups`: a mask of the RTMGRP_… whose notifications it hears; with any it is there to listen only."""
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
         self._socket.bind((0, groups))

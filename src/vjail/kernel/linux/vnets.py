@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,18 @@ class VnetSpaces:
         """Read a setting below /proc/sys/net of a vnet. Raises OSError."""
         with self.inside(number):
             return Path(path).read_text().strip()
+
+    def run(self, number: int, argv: Sequence[str], text: str, patience: float) -> subprocess.CompletedProcess[str]:
+        """Run a program of the machine in a vnet, `text` its input, for `patience` seconds at most."""
+        with self._lab.network(self._vnets[number].namespace):
+            return subprocess.run(
+                argv, input=text, capture_output=True, text=True, errors="replace", timeout=patience, check=False
+            )
+
+    def socket(self, number: int, protocol: int) -> Socket:
+        """A netlink socket of another protocol in a vnet; who asks closes it."""
+        with self._lab.network(self._vnets[number].namespace):
+            return Socket(protocol=protocol)
 
     def _freshen(self, socket: Socket) -> None:
         # Any user may ping; no group can be named that the lab does not have.

@@ -13,6 +13,7 @@ from vjail.kernel.core.mount_driver import MountKind
 from vjail.kernel.core.mounts import Mounts
 from vjail.kernel.core.network import Network, Nic
 from vjail.kernel.core.part import Caller
+from vjail.kernel.core.pf import PacketFilters
 from vjail.kernel.core.prison import Prisons
 from vjail.kernel.core.prison_queries import PrisonQueries
 from vjail.kernel.core.prison_record import HostIdentity
@@ -23,6 +24,7 @@ from vjail.kernel.model.files import HostFiles, SessionFiles, Tree
 from vjail.kernel.model.jails import MemoryJails
 from vjail.kernel.model.mounts import MemoryMounts
 from vjail.kernel.model.network import MemoryDriver
+from vjail.kernel.model.pf import MemoryPacketFilter
 from vjail.kernel.operations import CreateInterface
 from vjail.release import Release
 
@@ -86,6 +88,8 @@ class ModelHost:
         self.sysctls = Sysctls(
             self.modules.image, _HARDWARE, journal, jails=self.queries, network=self.driver, devfs=self.devfs
         )
+        self.pf_driver = MemoryPacketFilter()
+        self.packet_filters = PacketFilters(self.pf_driver, clock, journal, interfaces_of=self.network.host_interfaces)
         self.kernel = Host(
             release,
             network=self.network,
@@ -94,6 +98,7 @@ class ModelHost:
             devfs=self.devfs,
             sysctls=self.sysctls,
             modules=self.modules,
+            packet_filters=self.packet_filters,
         )
         self.jails.ended = self.prisons.last_process
         self._add_pflog(0)
@@ -123,6 +128,7 @@ class ModelHost:
     def _remove_vnet(self, number: int) -> None:
         self.network.remove_vnet(number)
         self.sysctls.forget_vnet(number)
+        self.packet_filters.remove_vnet(number)
 
     # --- who and where ----------------------------------------------------------------------------------------------
 

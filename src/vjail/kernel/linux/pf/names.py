@@ -1,0 +1,169 @@
+"""What a compiled ruleset refers to: sets for tables, interfaces and their addresses, numbers for tags, bits of marks.
+
+A packet's mark holds, while it goes through the host, which rule won so far, its tag, and three flags; a connection's
+mark which states it has, with the tag of each. The eight lowest bits of a packet's mark are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    summarize_address_range,
+)
+
+from vjail.conf.pf.hosts import Surroundings, family_of, interface_hosts
+from vjail.conf.pf.rules import Family, InterfaceAddress, NetAddress, Table, TableEntry
+from vjail.kernel.core.pf_driver import PfSetup
+from vjail.kernel.errno import Errno, KernelError
+
+Network = IPv4Network | IPv6Network
+
+RULE_SHIFT, RULE_MASK = 8, 0x000FFF00
+TAG_SHIFT, TAG_MASK = 20, 0x0FF00000
+ANSWERED = 0x10000000
+"""What this host's stack answers to the packet goes out unseen: it came in by a state, or is being refused."""
+TRANSLATED = 0x20000000
+"""It will be translated on its way out, and is filtered behind that."""
+PASSED = 0x40000000
+"""A translation rule with `pass` let it through."""
+OTHERS = 0x000000FF
+"""What is left to others."""
+
+FORWARD, BACKWARD = 0x1, 0x2
+"""Bits of a connection's mark, one for each state it may have.
+
+FORWARD: packets in its original direction come in, and those in reply go out. BACKWARD: those in the original direction
+go out, and replies come in.
+"""
+FORWARD_TAG_SHIFT, BACKWARD_TAG_SHIFT = 8, 16
+
+MOST_RULES = RULE_MASK >> RULE_SHIFT
+_MOST_TAGS = TAG_MASK >> TAG_SHIFT
+_FULL = {Family.INET: 32, Family.INET6: 128}
+
+
+def hexadecimal(number: int) -> str:
+    """A mark or mask as nft(8) reads it."""
+    return f"0x{number:08x}"
+
+
+def family_word(family: Family) -> str:
+    """`ip` or `ip6`."""
+    return "ip" if family is Family.INET else "ip6"
+
+
+@dataclass(slots=True)
+class Names:
+    """Everything that rules refer to, gathered while they are compiled."""
+
+    setup: PfSetup
+    tags: dict[str, int] = field(default_factory=dict)
+    used_tables: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The stem of the sets of each table that a rule refers to, by anchor and name."""
+    _around: Surroundings = field(init=False)
+    _tables: dict[tuple[str, str], Table] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._around = Surroundings(self.setup.interfaces)
+        self._tables = {(table.anchor, table.name): table for table in self.setup.tables}
+
+    def interfaces(self, names: Iterable[str]) -> str:
+        """Interfaces and groups as an nft expression."""
+        found: dict[str, None] = {}
+        for name in names:
+            members = [each.name for each in self._around.members(name)]
+            found.update(dict.fromkeys(members or [name]))
+        quoted = [f'"{name}"' for name in found]
+        return quoted[0] if len(quoted) == 1 else f"{{ {', '.join(quoted)} }}"
+
+    def networks(self, address: InterfaceAddress, family: Family) -> list[Network]:
+        """What `(interface)` stands for now, in one family."""
+        hosts = [host for host in interface_hosts(address, self._around) if host.family is family]
+        return [host.address.network for host in hosts if isinstance(host.address, NetAddress)]
+
+    def tag(self, name: str) -> int:
+        """The number of a tag, in its place in a packet's mark. Raises KernelError where there are too many."""
+        number = self.tags.setdefault(name, len(self.tags) + 1)
+        if number > _MOST_TAGS:
+            raise KernelError(Errno.EBUSY, f"more than {_MOST_TAGS} tags")
+        return number << TAG_SHIFT
+
+    def table(self, anchor: str, name: str, family: Family) -> str | None:
+        """The set that holds a table of an anchor, or else of the main ruleset; None where there is no such table."""
+        key = next((key for key in ((anchor, name), ("", name)) if key in self._tables), None)
+        if key is None:
+            return None
+        stem = self.used_tables.setdefault(key, f"table{len(self.used_tables)}")
+        return f"@{stem}_{family.value}"
+
+    def table_entries(self, anchor: str, name: str, family: Family) -> list[Network]:
+        """The networks a table holds in one family, with what is negated taken out."""
+        key = next((key for key in ((anchor, name), ("", name)) if key in self._tables), None)
+        return flattened(self._tables[key].entries, family) if key is not None else []
+
+    def sets(self) -> str:
+        """The sets that were referred to."""
+        parts = []
+        for (anchor, name), stem in self.used_tables.items():
+            for family, kind in ((Family.INET, "ipv4_addr"), (Family.INET6, "ipv6_addr")):
+                networks = flattened(self._tables[anchor, name].entries, family)
+                elements = f"\n\t\telements = {elements_text(networks)}" if networks else ""
+                parts.append(f"\tset {stem}_{family.value} {{\n\t\ttype {kind}\n\t\tflags interval{elements}\n\t}}\n")
+        return "".join(parts)
+
+
+def elements_text(networks: Sequence[Network]) -> str:
+    """Networks that do not overlap, as the elements of a set."""
+    return f"{{ {', '.join(network_text(network) for network in networks)} }}"
+
+
+def network_text(network: Network) -> str:
+    """A network as nft(8) reads it."""
+    return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+
+
+def united(networks: Iterable[Network]) -> list[Network]:
+    """The same addresses in networks that do not overlap; all are of one family."""
+    listed = list(networks)
+    four = [each for each in listed if isinstance(each, IPv4Network)]
+    six = [each for each in listed if isinstance(each, IPv6Network)]
+    return [*collapse_addresses(four), *collapse_addresses(six)]
+
+
+def flattened(entries: Sequence[TableEntry], family: Family) -> list[Network]:
+    """The networks of a family whose addresses a table holds: of entries that hold one the longest decides."""
+    wanted = [entry for entry in entries if family_of(entry.network) is family]
+    left: list[Network] = []
+    for entry in sorted(wanted, key=lambda each: each.network.prefixlen):
+        if entry.negated:
+            left = [part for network in left for part in _without(network, entry.network)]
+        else:
+            left.append(entry.network)
+    return united(left)
+
+
+def _without(network: Network, hole: Network) -> list[Network]:
+    if isinstance(network, IPv4Network) and isinstance(hole, IPv4Network):
+        if hole.supernet_of(network):
+            return []
+        return list(network.address_exclude(hole)) if network.supernet_of(hole) else [network]
+    if isinstance(network, IPv6Network) and isinstance(hole, IPv6Network):
+        if hole.supernet_of(network):
+            return []
+        return list(network.address_exclude(hole)) if network.supernet_of(hole) else [network]
+    return [network]
+
+
+def of_range(first: IPv4Address | IPv6Address, last: IPv4Address | IPv6Address) -> list[Network]:
+    """A range of addresses as networks."""
+    if isinstance(first, IPv4Address) and isinstance(last, IPv4Address):
+        return list(summarize_address_range(first, last))
+    if isinstance(first, IPv6Address) and isinstance(last, IPv6Address):
+        return list(summarize_address_range(first, last))
+    return []
