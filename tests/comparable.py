@@ -29,10 +29,11 @@ _PFLOG_IN_FULL = re.compile(r"^pflog0: flags=.*\n(?:\t.*\n)*", re.MULTILINE)
 _PFLOG_IN_LIST = re.compile(r"^(\w.*) pflog0\b|^pflog0 (?=\w)", re.MULTILINE)
 
 
-def comparable(command: str, text: str) -> str:
-    """What of an answer to a command line is compared."""
-    text = _MAC.sub("MAC", text)
-    text = _EUI64.sub(lambda found: f"{found[1]}EUI64{found[2] or ''} ", text)
+def comparable(command: str, text: str, *, macs: bool = False) -> str:
+    """What of an answer to a command line is compared; with `macs`, MAC addresses too."""
+    if not macs:
+        text = _MAC.sub("MAC", text)
+        text = _EUI64.sub(lambda found: f"{found[1]}EUI64{found[2] or ''} ", text)
     for pattern, replacement in _PARTS:
         text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
     if "ifconfig" in command:

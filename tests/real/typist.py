@@ -42,8 +42,9 @@ defaultrouter="10.0.2.2"
 class Typist:
     """A shell on a lab's host, waiting for command lines."""
 
-    def __init__(self, box: Sandbox, lab: str) -> None:
-        words = (interpreter(), "-m", "vjail", "shell", "-p", lab, "-c", "exec sh -s")
+    def __init__(self, box: Sandbox, lab: str, *host: str) -> None:
+        """`host`: which, where the lab has several."""
+        words = (interpreter(), "-m", "vjail", "shell", "-p", lab, *host, "-c", "exec sh -s")
         self._shell = subprocess.Popen(
             box.command(*words),
             stdin=subprocess.PIPE,

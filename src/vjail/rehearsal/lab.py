@@ -23,7 +23,8 @@ from vjail.lab.configured import uuid_of
 from vjail.lab.model import Lab, LabHostSpec
 from vjail.rehearsal import tree
 from vjail.rehearsal.loop import run
-from vjail.rehearsal.session import ModelSession, Place, Program
+from vjail.rehearsal.programs import PROGRAMS, Program
+from vjail.rehearsal.session import ModelSession, Place
 from vjail.release import DEFAULT, Release
 from vjail.session import FileKind
 
@@ -109,6 +110,11 @@ class Rehearsal:
                     host.files.put(target, Node(FileKind.FILE, path.read_bytes(), path.stat().st_mode & 0o7777))
                 elif host.files.node(target) is None:
                     host.files.put(target, Node(FileKind.DIRECTORY, mode=path.stat().st_mode & 0o7777))
+
+    def program(self, path: str) -> Program | None:
+        """What the program at `path` does, where the lab was told or it is one of programs.py's."""
+        name = path.rpartition("/")[2]
+        return self.programs.get(path) or self.programs.get(name) or PROGRAMS.get(name)
 
     # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -233,4 +239,4 @@ async def _executed(session: ModelSession) -> int:
     if path is None:
         session.err(f"{session.argv[0]}: not found\n")
         return 127
-    return await session.execute(path)
+    return await session.as_process(path)

@@ -25,6 +25,7 @@ from vjail.kernel.model.files import SessionFiles
 from vjail.kernel.model.host import ModelHost
 from vjail.kernel.model.jails import Resident
 from vjail.rehearsal.echo import ModelEcho
+from vjail.rehearsal.programs import seconds
 from vjail.rehearsal.tree import COMMAND, DAEMONS
 from vjail.session import (
     Echo,
@@ -47,9 +48,6 @@ _DEFAULT_PATH = "/usr/bin:/bin"
 """Where execvp(3) looks without PATH (_PATH_DEFPATH)."""
 _JAIL = "/usr/sbin/jail"
 _SLEEP = "sleep"
-
-Program = Callable[["ModelSession"], int | Awaitable[int]]
-"""What the lab was told a program does; it returns its exit code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +123,9 @@ class ModelSession:
         if path in DAEMONS:
             return ModelProcess(self.place, note(None))
         if process.detached and posixpath.basename(path) == _SLEEP:
-            return ModelProcess(self.place, note(now + _seconds(process.argv)))
-        resident = note(None)
-        child.pid = resident.pid
-        try:
-            code = await child.execute(path)
-        finally:
-            if not resident.is_over:
-                host.jails.exit(resident)
-        if not resident.killed:
-            resident.code = code
-        return ModelProcess(self.place, resident)
+            return ModelProcess(self.place, note(now + seconds(process.argv)))
+        code = await child.as_process(path)
+        return ModelProcess(self.place, Resident(child.pid, place.jid, process.argv, now, code=code))
 
     def _child(self, process: Process) -> ModelSession:
         jid = self._enter(process.jid)
@@ -178,7 +168,7 @@ class ModelSession:
     async def execute(self, path: str) -> int:
         """Be the program at `path`. Raises NotModelled."""
         name = posixpath.basename(path)
-        given = self.place.lab.programs.get(path) or self.place.lab.programs.get(name)
+        given = self.place.lab.program(path)
         if given is not None:
             self.argv = (name, *self.argv[1:])
             result = given(self)
@@ -188,9 +178,6 @@ class ModelSession:
             assert answering is not None
             self.argv = (name, *self.argv[1:])
             return await self._answer(answering)
-        if name == _SLEEP:
-            await self.sleep(_seconds(self.argv))
-            return 0
         if name == "sh" or name in TOOLS:
             shell = Shell(_World(self), self.environ, cwd=self.cwd)
             return await shell.call((path, *self.argv[1:]), self.streams, function=False)
@@ -202,6 +189,17 @@ class ModelSession:
             shell = Shell(_World(self), self.environ, cwd=self.cwd, name=path, positional=self.argv[1:])
             return await shell.run(script.decode(errors="surrogateescape"), self.streams)
         raise NotModelled(f"the program {path}")
+
+    async def as_process(self, path: str) -> int:
+        """Be the program at `path`, as a process of its own. Raises NotModelled."""
+        host = self.place.host
+        resident = host.jails.begin(tuple(self.argv), self.place.jid, host.clock.monotonic(), self.place.uid, None)
+        self.pid = resident.pid
+        try:
+            code = await self.execute(path)
+        finally:
+            host.jails.exit(resident)
+        return 128 + resident.killed if resident.killed else code
 
     def _is_command(self, path: str) -> bool:
         try:
@@ -256,9 +254,19 @@ class ModelSession:
         """The processes whose jail is exactly `jid`, the newest first."""
         return [ModelProcess(self.place, resident) for resident in self.place.host.jails.of(jid)]
 
+    def reachable(self) -> Sequence[Running]:
+        """The processes the caller may send signals to."""
+        return [
+            ModelProcess(self.place, each) for each in self.place.host.jails.processes.values() if self._sees(each.jid)
+        ]
+
+    def _sees(self, jid: int) -> bool:
+        own = self.place.jid
+        return own in (0, jid) or self.place.host.prisons.is_descendant(jid, own)
+
     def processes(self) -> Sequence[ProcessInfo]:
         """The processes the caller may see."""
-        host, own = self.place.host, self.place.jid
+        host = self.place.host
         since = host.clock.time() - host.clock.monotonic()
         return [
             ProcessInfo(
@@ -277,7 +285,7 @@ class ModelSession:
                 16 << 20,
             )
             for each in host.jails.processes.values()
-            if own in (0, each.jid) or host.prisons.is_descendant(each.jid, own)
+            if self._sees(each.jid)
         ]
 
     def echo(self, family: int, options: EchoOptions) -> Echo:
@@ -347,20 +355,12 @@ class _World:
         path = session.find(argv[0])
         if path is None:
             return None
-        known = self._session.place.lab.programs
-        if path not in known and name not in known and (name == "sh" or name in TOOLS):
+        if session.place.lab.program(path) is None and (name == "sh" or name in TOOLS):
             return None
         if path in DAEMONS:
-            running = await session.start(Process(tuple(argv), environ=environ, cwd=cwd, detached=True))
-            return 0 if running else 1
-        return await session.execute(path)
-
-
-def _seconds(argv: Sequence[str]) -> float:
-    try:
-        return sum(float(word) for word in argv[1:])
-    except ValueError:
-        raise NotModelled(" ".join(argv)) from None
+            await session.start(Process(tuple(argv), environ=environ, cwd=cwd, detached=True))
+            return 0
+        return await session.as_process(path)
 
 
 def _along(path: str, name: str) -> list[str]:

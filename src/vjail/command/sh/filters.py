@@ -6,7 +6,7 @@ A form that is not known here raises NotModelled.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vjail.command.sh.world import NotModelled, Streams
@@ -263,10 +263,26 @@ def _sed(words: Sequence[str], streams: Streams, shell: Shell) -> int:
     text = _input(rest, streams, shell, "sed")
     if text is None:
         return 1
-    for script in scripts:
-        text = _edited(text, script, quiet, extended)
+    commands = [command for script in scripts for command in _commands(script)]
+    if quiet and len(commands) > 1:
+        raise NotModelled(f"sed -n {'; '.join(commands)}")
+    for command in commands:
+        text = _edited(text, command, quiet, extended)
     streams.out(text)
     return 0
+
+
+def _commands(script: str) -> Iterator[str]:
+    """The commands of a script: `s` with whatever stands between its marks, others up to a `;` or the line's end."""
+    rest = script.strip("; \t\n")
+    while rest:
+        mark = re.escape(rest[1:2])
+        substitution = rf"s{mark}(?:(?:\\.|(?!{mark})[^\\])*{mark}){{2}}[^;\n]*"
+        found = re.match(substitution if rest[0] == "s" else r"[^;\n]+", rest)
+        if found is None:
+            raise NotModelled(f"sed {script}")
+        yield found[0].strip()
+        rest = rest[found.end() :].lstrip("; \t\n")
 
 
 def _edited(text: str, script: str, quiet: bool, extended: bool) -> str:

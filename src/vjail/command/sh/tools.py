@@ -13,7 +13,7 @@ from vjail.command.sh.condition import condition
 from vjail.command.sh.filters import FILTERS
 from vjail.command.sh.world import NotModelled, Streams
 from vjail.kernel.errno import Errno, KernelError
-from vjail.session import FileKind
+from vjail.session import FileKind, Files
 
 if TYPE_CHECKING:
     from vjail.command.sh.shell import Shell
@@ -205,20 +205,43 @@ def _rm(words: Sequence[str], streams: Streams, shell: Shell) -> int:
 
 
 def _cp(words: Sequence[str], streams: Streams, shell: Shell) -> int:
-    _, paths = _flags(words, "fpv")
+    flags, paths = _flags(words, "fpvRra")
     files = shell.world.files
     if len(paths) < 2:
         raise NotModelled("cp with these arguments")
     target = shell.path(paths[-1])
     into = files.kind(target) is FileKind.DIRECTORY
     for path in paths[:-1]:
+        # What a path that ends in `/` or `/.` names is copied into the target itself.
+        whole = path.endswith(("/", "/."))
         try:
-            content = files.read(shell.path(path))
-            files.write(posixpath.join(target, posixpath.basename(path)) if into else target, content)
+            place = posixpath.join(target, posixpath.basename(path)) if into and not whole else target
+            if set(flags) & set("Rra"):
+                _copy(files, shell.path(path), place)
+            else:
+                files.write(place, files.read(shell.path(path)))
         except KernelError as error:
             streams.err(f"cp: {path}: {error.errno.text}\n")
             return 1
     return 0
+
+
+def _copy(files: Files, source: str, target: str) -> None:
+    """Copy a file, or a directory with all that is in it; links as links."""
+    match files.kind(source, follow=False):
+        case FileKind.DIRECTORY:
+            if files.kind(target) is None:
+                files.mkdir(target, files.mode(source))
+            for name in files.list(source):
+                _copy(files, posixpath.join(source, name), posixpath.join(target, name))
+        case FileKind.LINK:
+            files.symlink(files.readlink(source), target)
+        case FileKind.FILE:
+            files.write(target, files.read(source), mode=files.mode(source))
+        case None:
+            raise KernelError(Errno.ENOENT)
+        case _:
+            raise NotModelled(f"cp of {source}")
 
 
 def _ln(words: Sequence[str], streams: Streams, shell: Shell) -> int:

@@ -82,6 +82,11 @@ class Device:
         bridge = self.other(membership.bridge)
         return bridge, bridge.ifnet.bridge or BridgeState(), membership
 
+    @property
+    def in_dead_bridge(self) -> bool:
+        """Whether it is a member of a bridge that is down."""
+        return self.master is None and self.bridge() is not None
+
     def holds(self, address: IP, now: float) -> bool | None:
         """Whether it has an address; None where it has and may not use it yet."""
         for held in self.ifnet.addresses:
@@ -103,14 +108,14 @@ def is_tentative(held: Held, ifnet: IfNet, now: float) -> bool:
 class Entry:
     """What is known of a neighbour: `lladdr` None while it is asked for, `expires` None for good.
 
-    `asked` requests went out, the last in second `second`; `waiting` is the packet that waits, with its way so far.
+    `asked` requests went out, the last in second `second`; `waiting` are packets that wait, with their ways so far.
     """
 
     lladdr: bytes | None
     expires: float | None = None
     asked: int = 0
     second: int = -1
-    waiting: tuple[Packet, Mark] | None = None
+    waiting: list[tuple[Packet, Mark]] = field(default_factory=list)
 
 
 class Filter(Protocol):

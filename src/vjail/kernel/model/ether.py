@@ -153,7 +153,8 @@ class Ether:
         if frame.tags:
             self._vlan_input(device, frame, mark)
         elif not frame.is_group and frame.destination != device.mac and Iff.PPROMISC not in device.ifnet.flags:
-            self.lost(device, mark, Loss.FOREIGN_FRAME, frame.destination.hex(":"))
+            loss = Loss.BRIDGE_DOWN if device.in_dead_bridge else Loss.FOREIGN_FRAME
+            self.lost(device, mark, loss, frame.destination.hex(":"))
         else:
             self.deliver(device, frame, mark)
 

@@ -58,6 +58,7 @@ class Fabric:
     def __init__(self, clock: Clock, release: Release) -> None:
         self._clock = clock
         self._losses: list[Mark] = []
+        self._sent = 0
         self._arrived: list[tuple[Device, Packet, Mark]] = []
         self.ether = Ether(clock, release, self._losses.append)
         self.inet = InetLayer(clock, self.ether, self._note_arrival)
@@ -79,7 +80,7 @@ class Fabric:
         ttl: int | None = None,
         data: bytes = bytes(56),
         ident: int = 0,
-        sequence: int = 0,
+        sequence: int | None = None,
         dont_fragment: bool = False,
         amid_others: bool = False,
         patient: bool = False,
@@ -92,7 +93,11 @@ class Fabric:
         asked again, however little time has passed.
         """
         self._begin()
-        self.inet.patient = patient
+        if patient:
+            self.inet.ask_anew()
+        if sequence is None:
+            self._sent += 1
+            sequence = self._sent
         if amid_others:
             self._let_doubles_talk()
             # What is not known yet is asked for, and by the time of the request itself the others have spoken again.
@@ -173,10 +178,11 @@ class Fabric:
         if special:
             return max(special, key=weight)
         for device, entry, address in self.inet.asking:
-            if entry.waiting is not None:
-                before = Mark(Step.ASKED, device, str(address), entry.waiting[1])
+            if entry.lladdr is None and entry.waiting:
+                before = Mark(Step.ASKED, device, str(address), entry.waiting[-1][1])
                 return Mark(Step.LOST, device, str(address), before, Loss.UNANSWERED)
-        return max(self._losses, key=Mark.length, default=None)
+        farthest = max(self._losses, key=Mark.length, default=None)
+        return None if farthest is None else _before_flood(farthest)
 
     def _holders(self, address: IP) -> list[Net]:
         """The stacks that have an address."""
@@ -204,6 +210,16 @@ def _arrival(device: Device, packet: Packet) -> Arrival:
     message = packet.message
     assert isinstance(message, Icmp)
     return Arrival(packet.source, device.ifnet.name, packet.ttl, message)
+
+
+def _before_flood(lost: Mark) -> Mark:
+    """Where copies of one frame reached only who it is not for: lost where it was copied."""
+    mark = lost.before
+    while lost.loss is Loss.FOREIGN_FRAME and mark is not None:
+        if mark.step is Step.FLOODED:
+            return Mark(Step.LOST, mark.device, lost.detail, mark.before, Loss.NOBODY)
+        mark = mark.before
+    return lost
 
 
 def _answers(message: Icmp, ident: int, sequence: int) -> bool:

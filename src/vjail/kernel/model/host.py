@@ -8,6 +8,7 @@ from vjail.kernel.core.devfs import Devfs
 from vjail.kernel.core.devnodes import LAB_NODES
 from vjail.kernel.core.host import Host
 from vjail.kernel.core.journal import NoJournal
+from vjail.kernel.core.mac import NO_UUID, Identity
 from vjail.kernel.core.modules import KernelImage, Modules, generic_kernel
 from vjail.kernel.core.mount_driver import MountKind
 from vjail.kernel.core.mounts import Mounts
@@ -80,7 +81,7 @@ class ModelHost:
             journal,
             release=release,
             random=self._octets,
-            identity_of=self.queries.identity_of,
+            identity_of=self._identity_of,
             vnet_of=self.queries.vnet_of,
             nodes=self.devfs,
             nics=[Nic(nic, address) for nic, address in nics.items()],
@@ -108,6 +109,12 @@ class ModelHost:
 
     def _root_of(self, jid: int) -> str:
         return self.queries.root(jid)
+
+    def _identity_of(self, vnet: int) -> Identity:
+        """Who makes interfaces in a vnet; pflog0 is made in a new one before the table knows its jail."""
+        if self.prisons.prison(vnet) is None:
+            return Identity(0, NO_UUID, str(vnet))
+        return self.queries.identity_of(vnet)
 
     def _file_systems(self) -> Sequence[str]:
         return [name for name in _FILE_SYSTEMS if self.modules.has(name)]

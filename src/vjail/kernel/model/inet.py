@@ -39,6 +39,8 @@ _DOWN = 20.0
 """Seconds for which one that does not answer is remembered (net.link.ether.inet.wait)."""
 _TRIES = 5
 """Requests before a neighbour counts as down (net.link.ether.inet.maxtries)."""
+_HELD = 16
+"""Packets that wait for a neighbour at most; the oldest goes (net.link.ether.inet.maxhold)."""
 _ERROR_SIZE = {4: 56, 6: 96}
 """Bytes of an ICMP error that quotes the header of what it is about."""
 _EVERYONE = IPv4Address("255.255.255.255")
@@ -56,9 +58,15 @@ class InetLayer:
         self._arrived = arrived
         self.asking: list[tuple[Device, Entry, IP]] = []
         """The neighbours that have been asked for, and not answered so far."""
-        self.patient = False
-        """Whether who does not answer is asked again at once, as if a second had passed since the last time."""
+        self._unanswered: list[Entry] = []
         ether.deliver = self._deliver
+
+    def ask_anew(self) -> None:
+        """Forget what waits for neighbours, and that they have been asked: as if time had passed."""
+        for entry in self._unanswered:
+            entry.waiting.clear()
+            entry.asked = 0
+        self._unanswered.clear()
 
     # --- out --------------------------------------------------------------------------------------------------------
 
@@ -170,14 +178,13 @@ class InetLayer:
             return Errno.EINVAL
         if entry is None:
             entry = net.neighbours[key] = Entry(None)
-        if self.patient:
-            entry.asked = 0
         error = None if entry.asked < _TRIES else Errno.EHOSTUNREACH if gateway else Errno.EHOSTDOWN
-        entry.waiting = packet, mark
+        entry.waiting = [*entry.waiting[1 - _HELD :], (packet, mark)]
         if entry.asked == 0 or entry.second != int(now):
             entry.asked, entry.second, entry.expires = entry.asked + 1, int(now), now + _DOWN
             self._ask(device, towards, mark)
         self.asking.append((device, entry, towards))
+        self._unanswered.append(entry)
         return error
 
     def _ask(self, device: Device, address: IP, mark: Mark) -> None:
@@ -222,12 +229,12 @@ class InetLayer:
             return
         alike = _of_same_bridge(device)
         mine = any(_has(each, arp.target) for each in alike)
+        if arp.sender == device.mac:
+            self._ether.lost(device, mark, Loss.OWN_ARP if mine else Loss.NOT_ASKED, arp.sender.hex(":"))
+            return
         if not mine and not any(_has(each, arp.address) for each in alike):
             self._learn_neighbour(device, arp.address, arp.sender, create=False)
-            self._ether.lost(device, mark, Loss.NOT_ASKED, str(arp.target))
-            return
-        if arp.sender == device.mac:
-            self._ether.lost(device, mark, Loss.OWN_ARP, arp.sender.hex(":"))
+            self._not_asked(device, arp.target, mark)
             return
         if Iff.STATICARP not in device.ifnet.flags:
             self._learn_neighbour(device, arp.address, arp.sender, create=mine)
@@ -248,12 +255,15 @@ class InetLayer:
             case None:
                 self._ether.lost(device, mark, Loss.TENTATIVE, str(message.target))
             case False:
-                self._ether.lost(device, mark, Loss.NOT_ASKED, str(message.target))
+                self._not_asked(device, message.target, mark)
             case True:
                 self._learn_neighbour(device, message.address, message.sender, create=True)
                 answer = Discovery(device.mac, message.address, message.target, advert=True)
                 mark = Mark(Step.ANSWERED, device, f"{message.target} is at {device.mac.hex(':')}", mark)
                 self._ether.output(device, Frame(message.sender, device.mac, answer), mark)
+
+    def _not_asked(self, device: Device, target: IP, mark: Mark) -> None:
+        self._ether.lost(device, mark, Loss.BRIDGE_DOWN if device.in_dead_bridge else Loss.NOT_ASKED, str(target))
 
     def _learn_neighbour(self, device: Device, address: IP, lladdr: bytes, *, create: bool) -> None:
         net = device.net
@@ -266,9 +276,8 @@ class InetLayer:
         elif entry.lladdr is not None and entry.expires is None:
             return
         entry.lladdr, entry.expires, entry.asked = lladdr, self._clock.monotonic() + _KEPT, 0
-        if entry.waiting is not None:
-            packet, mark = entry.waiting
-            entry.waiting = None
+        waiting, entry.waiting = entry.waiting, []
+        for packet, mark in waiting:
             self._ether.output(device, Frame(lladdr, device.mac, packet), mark)
 
     # --- in ---------------------------------------------------------------------------------------------------------

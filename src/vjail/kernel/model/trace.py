@@ -45,6 +45,8 @@ class Loss(enum.Enum):
     CUT = "the wire is cut"
     ALONE = "nobody else is on the wire"
     CLOSED = "no program has the device open"
+    BRIDGE_DOWN = "the bridge is down, and the frame is not for its member"
+    NOBODY = "nobody on the bridge or wire has the destination's MAC address"
     MONITOR = "the interface only monitors"
     TOO_BIG = "the packet is larger than the MTU"
     SAME_PORT = "the bridge has learnt the destination's MAC address on the port the frame came from"
@@ -111,7 +113,8 @@ class Hop:
     def __str__(self) -> str:
         place = f"{self.host}:{self.jail}" if self.jail else self.host
         told = f"{self.step.value} {self.detail}".rstrip()
-        return f"{place} {self.interface}: {told}" + (f": {self.loss.value}" if self.loss is not None else "")
+        why = f": {self.loss.value}" if self.loss is not None else ""
+        return f"{place} {self.interface}".rstrip() + f": {told}{why}"
 
 
 def hops(last: Mark, jail_of: Callable[[Device], tuple[str, str]]) -> tuple[Hop, ...]:
@@ -120,6 +123,8 @@ def hops(last: Mark, jail_of: Callable[[Device], tuple[str, str]]) -> tuple[Hop,
     mark: Mark | None = last
     while mark is not None:
         host, jail = jail_of(mark.device)
-        found.append(Hop(host, jail, mark.device.ifnet.name, mark.step, mark.detail, mark.loss))
+        # Without a route no interface has been chosen.
+        name = "" if mark.loss is Loss.NO_ROUTE and mark.before is None else mark.device.ifnet.name
+        found.append(Hop(host, jail, name, mark.step, mark.detail, mark.loss))
         mark = mark.before
     return tuple(reversed(found))

@@ -1,0 +1,98 @@
+"""Small programs that scripts and people use besides sh(1)'s own tools, as far as a model knows what they answer.
+
+Each is given the session it runs in and returns its exit code; a form that is not known raises NotModelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from vjail.command.accounts import Database, name_of
+from vjail.command.sh import NotModelled
+from vjail.kernel.errno import Errno, KernelError
+from vjail.session import FileKind
+
+if TYPE_CHECKING:
+    from vjail.rehearsal.session import ModelSession
+
+Program = Callable[["ModelSession"], int | Awaitable[int]]
+"""What a program does; it returns its exit code."""
+
+
+async def _sleep(session: ModelSession) -> int:
+    await session.sleep(seconds(session.argv))
+    return 0
+
+
+def _ls(session: ModelSession) -> int:
+    """Names, one a line, as where the output is no terminal."""
+    if any(word.startswith("-") and word != "-1" for word in session.argv[1:]):
+        raise NotModelled(" ".join(session.argv))
+    paths = [word for word in session.argv[1:] if word != "-1"] or ["."]
+    if len(paths) > 1:
+        raise NotModelled(" ".join(session.argv))
+    try:
+        if session.files.kind(paths[0]) is FileKind.DIRECTORY:
+            session.out("".join(f"{name}\n" for name in session.files.list(paths[0]) if not name.startswith(".")))
+            return 0
+        if session.files.kind(paths[0], follow=False) is None:
+            raise KernelError(Errno.ENOENT)
+    except KernelError as error:
+        session.err(f"ls: {paths[0]}: {error.errno.text}\n")
+        return 1
+    session.out(f"{paths[0]}\n")
+    return 0
+
+
+def _kill(session: ModelSession) -> int:
+    """kill [-SIGNAL] PID…; numbers only."""
+    words = list(session.argv[1:])
+    signal = int(words.pop(0)[1:]) if words and words[0][1:].isdecimal() and words[0].startswith("-") else 15
+    if not words or not all(word.isdecimal() for word in words):
+        raise NotModelled(" ".join(session.argv))
+    known = {running.pid: running for running in session.reachable()}
+    code = 0
+    for word in words:
+        running = known.get(int(word))
+        if running is None:
+            session.err(f"kill: {word}: {Errno.ESRCH.text}\n")
+            code = 1
+        else:
+            running.kill(signal)
+    return code
+
+
+def _id(session: ModelSession) -> int:
+    name = name_of(session.files, Database.USERS, session.uid) or str(session.uid)
+    match list(session.argv[1:]):
+        case ["-un"]:
+            session.out(f"{name}\n")
+        case ["-u"]:
+            session.out(f"{session.uid}\n")
+        case _:
+            raise NotModelled(" ".join(session.argv))
+    return 0
+
+
+def _mknod(session: ModelSession) -> int:
+    """Nobody in a jail makes devices (prison_priv_check)."""
+    if not session.system.jid:
+        raise NotModelled(" ".join(session.argv))
+    session.err(f"mknod: {session.argv[1]}: {Errno.EPERM.text}\n")
+    return 1
+
+
+def seconds(argv: Sequence[str]) -> float:
+    """How long `sleep` sleeps. Raises NotModelled."""
+    try:
+        return sum(float(word) for word in argv[1:])
+    except ValueError:
+        raise NotModelled(" ".join(argv)) from None
+
+
+PROGRAMS: Mapping[str, Program] = MappingProxyType(
+    {"id": _id, "kill": _kill, "ls": _ls, "mknod": _mknod, "sleep": _sleep}
+)
+"""By the program's name."""
