@@ -160,7 +160,7 @@ class Files(Protocol):
 
 
 class Echo(Protocol):
-    """A raw ICMP or ICMPv6 socket in the session's vnet, for ping(8).
+    """A raw ICMP or ICMPv6 socket in the session's vnet, for ping(8) and traceroute(8).
 
     What FreeBSD's hands over arrives, and no more: of IPv4 no requests that the kernel answers itself (echo, timestamp,
     information, mask), and no error this host reports to itself, which FreeBSD says as an error of `send`
@@ -169,6 +169,10 @@ class Echo(Protocol):
 
     def send(self, destination: IPv4Address | IPv6Address, packet: bytes, *, zone: str | None = None) -> None:
         """Send one ICMP message (IPv4: checksum included; IPv6: filled in). Raises KernelError."""
+        ...
+
+    def send_packet(self, destination: IPv4Address | IPv6Address, packet: bytes, *, zone: str | None = None) -> None:
+        """Send a whole packet, its IP header with it, as traceroute(8) does. Raises KernelError."""
         ...
 
     def source_for(

@@ -104,6 +104,9 @@ class VirtualSession:
         self.output = ""
         self.errors = ""
         self.requests: list[Request] = []
+        self.lives: list[int] = []
+        """The time to live of each whole packet that was sent, and the last of them."""
+        self.whole = b""
         self.opened: list[tuple[int, EchoOptions]] = []
         self.closed = 0
         self._network = network
@@ -166,6 +169,12 @@ class VirtualSession:
             arrival = self.clock + reply.after / 1000
             packed = EchoPacket(reply.source or destination, reply.zone, reply.ttl, reply.message, arrival)
             heapq.heappush(self._arrivals, (arrival, next(self._order), packed))
+
+    def send_packet(self, destination: Address, packet: bytes, *, zone: str | None = None) -> None:
+        head = 20 if packet[0] >> 4 == 4 else 40
+        self.lives.append(packet[8] if head == 20 else packet[7])
+        self.whole = packet
+        self.send(destination, packet[head:], zone=zone)
 
     async def receive(self, timeout: float) -> EchoPacket | None:
         limit = self.clock + timeout

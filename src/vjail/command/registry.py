@@ -49,6 +49,8 @@ PATHS = MappingProxyType(
         "/usr/sbin/ndp": "ndp:ndp",
         "/usr/sbin/service": "service:service",
         "/usr/sbin/sysrc": "sysrc:sysrc",
+        "/usr/sbin/traceroute": "traceroute:traceroute",
+        "/usr/sbin/traceroute6": "traceroute:traceroute6",
         "/libexec/rc": "rc:rc",
         "/libexec/rc.shutdown": "rc:rc_shutdown",
         **{f"/etc/rc.d/{script}": "rc:script" for script in _RC_SCRIPTS},

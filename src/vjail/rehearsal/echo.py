@@ -57,6 +57,10 @@ class ModelEcho:
         if outcome.error is not None:
             raise KernelError(outcome.error)
 
+    def send_packet(self, destination: IP, packet: bytes, *, zone: str | None = None) -> None:
+        """Other packets than pings are not carried."""
+        raise KernelError(Errno.EOPNOTSUPP)
+
     def source_for(self, destination: IP, *, zone: str | None = None) -> IP:
         """The source address the kernel chooses towards `destination`. Raises KernelError where there is no way."""
         route, error = self._fabric.inet.route(self._net, destination, self._zone(zone))

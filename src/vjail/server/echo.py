@@ -1,4 +1,4 @@
-"""Raw ICMP sockets for ping(8), opened in the caller's vnet from outside it."""
+"""Raw ICMP sockets for ping(8) and traceroute(8), opened in the caller's vnet from outside it."""
 
 from __future__ import annotations
 
@@ -98,6 +98,19 @@ class RawEcho:
                 self._socket.sendto(packet, address)
         if now - self._asked.get(destination, now) >= _PATIENCE:
             raise KernelError(self._host.neighbour_error(self._jid, destination))
+
+    def send_packet(self, destination: IPv4Address | IPv6Address, packet: bytes, *, zone: str | None = None) -> None:
+        """Send a whole packet, its IP header with it. Raises KernelError."""
+        self._host.check_reachable(self._jid, destination, zone)
+        family = socket.AF_INET if self._family == 4 else socket.AF_INET6
+        with (
+            self._host.network_of(self._jid),
+            socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as sending,
+        ):
+            try:
+                sending.sendto(packet, self._address(destination, zone))
+            except OSError as error:
+                raise KernelError(_send_error(error.errno)) from None
 
     def source_for(
         self, destination: IPv4Address | IPv6Address, *, zone: str | None = None
