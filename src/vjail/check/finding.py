@@ -39,6 +39,8 @@ class Rule:
     severity: Severity
     title: str
     concern: Concern = Concern.WORKING
+    fatal: bool = False
+    """The jail does not start because of it, whatever else is said of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class Commands:
         self._ended: deque[Ended] = deque()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
+        """What a command raised that nobody expects of one."""
 
     @property
     def is_full(self) -> bool:
@@ -60,9 +62,11 @@ class Commands:
     async def ended(self, *, at_once: bool) -> Ended | None:
         """The next command that has ended, in the order in which they ended.
 
-        None: no command runs, or with `at_once` none has ended so far.
+        None: no command runs, or with `at_once` none has ended so far. What a command raised is raised.
         """
         while self._waited_for:
+            if self._broken is not None:
+                raise self._broken
             if at_once:
                 await asyncio.sleep(0)
             if self._ended:
@@ -80,7 +84,13 @@ class Commands:
     def _keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._is_over)
+
+    def _is_over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = self._broken or task.exception()
+            self._wake.set()
 
     async def _wait(
         self, work: Work, stand: Stand, line: Line | None, running: Coroutine[Any, Any, Exit], timeout: float | None

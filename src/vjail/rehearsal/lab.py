@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
-from vjail.command.sh import Streams
+from vjail.command.sh import NotModelled, Streams
 from vjail.jail.events import Events
 from vjail.kernel.core.mac import nic_address
 from vjail.kernel.errno import Errno, KernelError
@@ -28,6 +29,8 @@ from vjail.rehearsal.session import ModelSession, Place
 from vjail.release import DEFAULT, Release
 from vjail.session import FileKind
 
+SHELL_WORDS = frozenset(("cd", "export", "set", "unset", "umask", "ulimit", "eval", "exec", ".", "alias"))
+"""What is no program on any host."""
 TYPIST = {
     "PATH": "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/root/bin",
     "HOME": "/root",
@@ -73,6 +76,8 @@ class Rehearsal:
         self.hosts: dict[str, ModelHost] = {}
         self.wires: dict[str, Wire] = {}
         self.programs = dict(programs or {})
+        self.programs_may_be_missing = False
+        """The hosts' trees do not hold every program that the real ones have: one that is not there is not known."""
 
     @classmethod
     def of(cls, lab: Lab, *, release: Release | None = None) -> Rehearsal:
@@ -115,6 +120,11 @@ class Rehearsal:
         """What the program at `path` does, where the lab was told or it is one of programs.py's."""
         name = path.rpartition("/")[2]
         return self.programs.get(path) or self.programs.get(name) or PROGRAMS.get(name)
+
+    def check_known(self, program: str) -> None:
+        """Raise NotModelled for a program that is in no tree, where the real host may have it all the same."""
+        if self.programs_may_be_missing and posixpath.basename(program) not in SHELL_WORDS:
+            raise NotModelled(f"the program {program}")
 
     # --- commands ---------------------------------------------------------------------------------------------------
 

@@ -116,6 +116,7 @@ class ModelSession:
         child = self._child(process)
         path = child.find(process.argv[0])
         if path is None:
+            self.place.lab.check_known(process.argv[0])
             raise StartError("exec", Errno.ENOENT.text)
         host, place = self.place.host, child.place
         now = host.clock.monotonic()
@@ -179,14 +180,16 @@ class ModelSession:
             self.argv = (name, *self.argv[1:])
             return await self._answer(answering)
         if name == "sh" or name in TOOLS:
-            shell = Shell(_World(self), self.environ, cwd=self.cwd)
+            shell = Shell(_World(self), self.environ, cwd=self.cwd, pid=self.pid or None)
             return await shell.call((path, *self.argv[1:]), self.streams, function=False)
         try:
             script = self.files.read(path)
         except KernelError:
             script = b""
         if script.startswith(b"#!/bin/sh"):
-            shell = Shell(_World(self), self.environ, cwd=self.cwd, name=path, positional=self.argv[1:])
+            shell = Shell(
+                _World(self), self.environ, cwd=self.cwd, name=path, positional=self.argv[1:], pid=self.pid or None
+            )
             return await shell.run(script.decode(errors="surrogateescape"), self.streams)
         raise NotModelled(f"the program {path}")
 
@@ -354,6 +357,8 @@ class _World:
         name = posixpath.basename(argv[0])
         path = session.find(argv[0])
         if path is None:
+            if "/" in argv[0]:
+                self._session.place.lab.check_known(argv[0])
             return None
         if session.place.lab.program(path) is None and (name == "sh" or name in TOOLS):
             return None

@@ -17,6 +17,7 @@ from vjail.command.rc.subr import ENVIRONMENT
 from vjail.conf.jailconf import Message
 from vjail.conf.position import Span
 from vjail.jail.effects import reports
+from vjail.jail.explain import explained, plain
 from vjail.kernel.core.host import View
 from vjail.kernel.errno import KernelError
 from vjail.kernel.linux.conversation import ProgramError
@@ -32,7 +33,7 @@ from vjail.server.provision import files_at
 from vjail.server.request import Request
 from vjail.server.session import AgentSession, Streams
 from vjail.server.waiting import reason
-from vjail.server.watcher import Watcher, explained, mend, placed, plain
+from vjail.server.watcher import Watcher, advice, placed
 
 CONSOLE = "/var/log/console.log"
 """Where on a host what its boot says is kept."""
@@ -165,7 +166,7 @@ class Up:
         if message.cause is not None:
             text = re.sub(rf"^{re.escape(message.cause.source.name)}( line \d+)?: ", "", text)
             place = self._place(spec, message.cause)
-        hint = message.hint.text if message.hint is not None else mend(text, ())
+        hint = message.hint.text if message.hint is not None else advice(text, ())
         self._problem(f"{place}{text}" + (f"; {hint}" if hint else ""))
 
     async def _boot_fresh(self, hosts: Sequence[Prepared]) -> None:
@@ -276,7 +277,7 @@ class Up:
         failures = watcher.failures
         for event in failures:
             text = explained(event, said)
-            hint = mend(text, interfaces)
+            hint = advice(text, interfaces)
             self._problem(self._place(spec, *event.origins) + text + (f"; {hint}" if hint else ""))
         running = {jail.name for jail in view.jails()}
         quiet = [name for name in missing if name not in running and all(e.jail != name for e in failures)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from vjail.check.finding import Finding, Rule
 from vjail.check.rules import addresses, devices, hosts, interfaces, life, mounts, reading, routes
+from vjail.check.run import explain
 from vjail.check.subject import HostSubject, Subject
 
 HostRule = Callable[[HostSubject], Iterable[Finding]]
@@ -22,7 +23,7 @@ LAB_RULES: tuple[LabRule, ...] = hosts.LAB_RULES
 
 ALL: tuple[Rule, ...] = tuple(
     sorted(
-        (rule for module in (*_MODULES, hosts) for rule in vars(module).values() if isinstance(rule, Rule)),
+        (rule for module in (*_MODULES, hosts, explain) for rule in vars(module).values() if isinstance(rule, Rule)),
         key=lambda rule: rule.code,
     )
 )

@@ -17,7 +17,7 @@ MASKS_DISAGREE = Rule("VJ203", Severity.ERROR, "a prefix length and a netmask th
 NOT_A_HOST = Rule("VJ204", Severity.WARNING, "a network's own or broadcast address given to an interface")
 TWICE = Rule("VJ205", Severity.ERROR, "one address given to two jails of a network")
 LINK_LOCAL = Rule("VJ206", Severity.WARNING, "a link-local address set by hand, to be reached by")
-SHARED_TWICE = Rule("VJ207", Severity.ERROR, "one ip4.addr or ip6.addr in two jails")
+SHARED_TWICE = Rule("VJ207", Severity.ERROR, "one ip4.addr or ip6.addr in two jails", fatal=True)
 NO_INTERFACE = Rule("VJ208", Severity.WARNING, "ip4.addr or ip6.addr without an interface to put it on")
 HOST_PREFIX = Rule("VJ209", Severity.NOTE, "an IPv6 address without a prefix length")
 

@@ -12,11 +12,11 @@ from vjail.conf.position import Span
 from vjail.jail.phases import Step, Where
 
 SEVERAL_IN_ONE = Rule("VJ101", Severity.ERROR, "several interfaces in one string of vnet.interface")
-NO_VNET = Rule("VJ102", Severity.ERROR, "vnet.interface without vnet")
+NO_VNET = Rule("VJ102", Severity.ERROR, "vnet.interface without vnet", fatal=True)
 NAME_TOO_LONG = Rule("VJ103", Severity.ERROR, "an interface's name of more than 15 characters")
 DELETE_FOR_DELETEM = Rule("VJ104", Severity.ERROR, "delete, where deletem is meant")
 INTERFACE_WITH_VNET = Rule("VJ105", Severity.NOTE, "interface, in a jail with a network stack of its own")
-ADDRESS_WITH_VNET = Rule("VJ106", Severity.ERROR, "ip4.addr or ip6.addr with vnet")
+ADDRESS_WITH_VNET = Rule("VJ106", Severity.ERROR, "ip4.addr or ip6.addr with vnet", fatal=True)
 DESTROYED_AS_MEMBER = Rule("VJ107", Severity.WARNING, "an epair destroyed while it is a bridge's member")
 
 _NAME_ROOM = 15

@@ -14,16 +14,16 @@ from vjail.conf.jailconf.pseudo import flag
 from vjail.conf.position import Span
 from vjail.jail.phases import Step, Where
 
-NOTHING_RUNS = Rule("VJ601", Severity.ERROR, "a jail without persist and with nothing to run")
+NOTHING_RUNS = Rule("VJ601", Severity.ERROR, "a jail without persist and with nothing to run", fatal=True)
 VANISHES = Rule("VJ602", Severity.ERROR, "a jail without persist whose commands all end")
 NO_CLEAN = Rule("VJ603", Severity.NOTE, "no exec.clean")
 NOT_SHELL = Rule("VJ604", Severity.ERROR, "a shell's word in a line that no shell runs")
-DEPENDS_LOOP = Rule("VJ605", Severity.ERROR, "jails that depend on each other in a circle")
-DEPENDS_NOWHERE = Rule("VJ606", Severity.ERROR, "depend on a jail that is in no block")
+DEPENDS_LOOP = Rule("VJ605", Severity.ERROR, "jails that depend on each other in a circle", fatal=True)
+DEPENDS_NOWHERE = Rule("VJ606", Severity.ERROR, "depend on a jail that is in no block", fatal=True)
 DEPENDS_ELSEWHERE = Rule("VJ607", Severity.WARNING, "depend on a jail of another file")
-SAME_NAME = Rule("VJ608", Severity.ERROR, "two blocks of one name")
-SAME_JID = Rule("VJ609", Severity.ERROR, "one jid given to two jails")
-NUMERIC = Rule("VJ610", Severity.ERROR, "a name that is a number")
+SAME_NAME = Rule("VJ608", Severity.ERROR, "two blocks of one name", fatal=True)
+SAME_JID = Rule("VJ609", Severity.ERROR, "one jid given to two jails", fatal=True)
+NUMERIC = Rule("VJ610", Severity.ERROR, "a name that is a number", fatal=True)
 LEFT_BEHIND = Rule("VJ611", Severity.WARNING, "an interface made at the start and never destroyed")
 MADE_TWICE = Rule("VJ612", Severity.ERROR, "one interface made by two jails")
 NO_PATH = Rule("VJ613", Severity.WARNING, "no path")

@@ -75,7 +75,9 @@ class Shell:
         cwd: str = "/",
         name: str = "sh",
         positional: Sequence[str] = (),
+        pid: int | None = None,
     ) -> None:
+        """`pid`: what `$$` is, where that is known."""
         self.world = world
         self.variables: dict[str, str] = {**_DEFAULTS, **environ}
         self.exported = set(environ)
@@ -84,6 +86,7 @@ class Shell:
         self.functions: dict[str, Command] = {}
         self.cwd = cwd
         self.name = name
+        self.pid = pid
         self.status = 0
         self.options: set[str] = set()
         """Single-letter options that are set, of those that matter here: e, u."""
@@ -100,7 +103,7 @@ class Shell:
         return self.variables.get("HOME", "/")
 
     def special(self, name: str) -> str | None:
-        """`$?`, `$#`, `$-`, `$0`; a process number is not known."""
+        """`$?`, `$#`, `$-`, `$0`, `$$`; the number of a process in the background is not known."""
         match name:
             case "?":
                 return str(self.status)
@@ -110,6 +113,8 @@ class Shell:
                 return "".join(sorted(self.options))
             case "0":
                 return self.name
+            case "$" if self.pid is not None:
+                return str(self.pid)
             case "$" | "!":
                 raise NotModelled(f"${name}: a process number")
         if "u" in self.options:
@@ -364,7 +369,7 @@ class Shell:
                 return _NOT_FOUND
         else:
             line, name = streams.input, "sh"
-        inner = Shell(self.world, environ, cwd=self.cwd, name=name, positional=rest)
+        inner = Shell(self.world, environ, cwd=self.cwd, name=name, positional=rest, pid=self.pid)
         inner.options = options & {"e", "u"}
         return await inner.run(line, streams)
 
@@ -386,7 +391,7 @@ class Shell:
 
     def _copy(self) -> Shell:
         """A subshell: what it changes is its own."""
-        inner = Shell(self.world, {}, cwd=self.cwd, name=self.name, positional=self.positional)
+        inner = Shell(self.world, {}, cwd=self.cwd, name=self.name, positional=self.positional, pid=self.pid)
         inner.variables = dict(self.variables)
         inner.exported = set(self.exported)
         inner.readonly = set(self.readonly)

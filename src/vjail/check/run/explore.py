@@ -1,0 +1,47 @@
+"""All of it: the stage of each host, groups, orders, failures; what was seen becomes findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vjail.check.finding import Finding
+from vjail.check.run import explain, failures, orders
+from vjail.check.run.alike import form, retold
+from vjail.check.run.groups import groups
+from vjail.check.run.stage import Stage, stages
+from vjail.check.subject import HostSubject, JailSubject, Subject
+from vjail.rehearsal import NotModelled
+
+
+def explore(subject: Subject) -> Iterator[Finding]:
+    """What running the lab's jails on the model shows."""
+    try:
+        found = stages(subject)
+    except NotModelled as unknown:
+        yield explain.boot_unknown(unknown)
+        return
+    for host in subject.hosts:
+        yield from _host(host, found[host.name])
+
+
+def _host(host: HostSubject, stage: Stage) -> Iterator[Finding]:
+    jails = [jail for jail in host.jails if not jail.jail.failed and jail.checked.ok]
+    yield from explain.granted(host, stage.granted)
+    standing = stage.interfaces()
+    known: dict[tuple[str, ...], tuple[Sequence[JailSubject], list[Finding]]] = {}
+    for group in groups(jails):
+        key = form(group, standing)
+        if key in known:
+            yield from retold(known[key][1], known[key][0], group)
+            continue
+        known[key] = group, list(_group(host, stage, group))
+        yield from known[key][1]
+
+
+def _group(host: HostSubject, stage: Stage, group: Sequence[JailSubject]) -> Iterator[Finding]:
+    seen = orders.run(stage, group)
+    yield from explain.orders(host, group, seen)
+    if seen.unknown is None and not seen.trials:
+        for jail in group:
+            for broken in failures.run(stage, group, jail):
+                yield from explain.broken(jail, broken)

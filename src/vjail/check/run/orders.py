@@ -1,0 +1,116 @@
+"""The orders in which a group's jails start and stop, and what goes wrong in which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from vjail.check.run.groups import resources
+from vjail.check.run.stage import Outcome, Remains, Stage
+from vjail.check.subject import JailSubject
+from vjail.conf.jailconf import Jail
+
+ALL = 3
+"""Of so many jails every order is tried; of more, the file's, its reverse, and the two of each pair that shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One thing that was done and went wrong.
+
+    `before`: the jails that ran when `jail` was started (or, `stopping`, stopped), in the order of their starts.
+    """
+
+    jail: str
+    before: tuple[str, ...]
+    outcome: Outcome
+    stopping: bool = False
+    again: bool = False
+    """It had been started and stopped before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is there after all jails of a trial have stopped again, and was not there before."""
+
+    order: tuple[str, ...]
+    items: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the orders of a group showed."""
+
+    trials: list[Trial]
+    left: list[Left]
+    started: set[str]
+    """The jails that started in some order."""
+    tried: int = 0
+    sampled: bool = False
+    """Not every order was tried."""
+    unknown: Outcome | None = None
+
+
+def run(stage: Stage, group: Sequence[JailSubject]) -> Seen:
+    """Try the orders; what went wrong first in each."""
+    seen = Seen([], [], set())
+    jails = [each.jail for each in group]
+    names = tuple(each.name for each in group)
+    before = stage.remains()
+    shared = [resources(each, set(names)) for each in group]
+    for order in orders(names, lambda one, other: bool(shared[names.index(one)] & shared[names.index(other)])):
+        seen.tried += 1
+        if not _one(stage.fork(), jails, order, before, seen):
+            break
+    seen.sampled = len(names) > ALL
+    return seen
+
+
+def orders(names: Sequence[str], share: Callable[[str, str], bool]) -> Iterator[tuple[str, ...]]:
+    """The orders that are tried; `share`: whether two jails have to do with one another themselves."""
+    if len(names) <= ALL:
+        yield from permutations(names)
+        return
+    yield tuple(names)
+    yield tuple(reversed(names))
+    yield from (pair for pair in permutations(names, 2) if share(*pair))
+
+
+def _one(stage: Stage, jails: Sequence[Jail], order: tuple[str, ...], before: Remains, seen: Seen) -> bool:
+    """Start in an order, stop in the same order, start and stop the first once more. False: it cannot be known."""
+    started: list[str] = []
+    for name in order:
+        if name in stage.running():
+            continue  # another one depends on it
+        outcome = stage.start(jails, name)
+        if outcome.unknown is not None:
+            seen.unknown = outcome
+            return False
+        if outcome.failure() is not None:
+            seen.trials.append(Trial(name, tuple(started), outcome))
+            return True
+        started.append(name)
+        seen.started.add(name)
+    for place, name in enumerate(order):
+        if name not in stage.running():
+            continue  # it went with another one that it depends on, or had nothing to keep it
+        outcome = stage.stop(jails, name)
+        if outcome.unknown is not None:
+            seen.unknown = outcome
+            return False
+        if outcome.failure() is not None:
+            seen.trials.append(Trial(name, tuple(order[place:]), outcome, stopping=True))
+            return True
+    for name in reversed([each.block or "" for each in jails]):
+        if name in stage.running():
+            stage.stop(jails, name)  # another one depended on it
+    stage.lab.settle()
+    left = stage.remains().beyond(before)
+    if left:
+        seen.left.append(Left(order, left))
+    first = order[0]
+    outcome = stage.start(jails, first)
+    if outcome.unknown is None and outcome.failure(first) is not None:
+        seen.trials.append(Trial(first, (), outcome, again=True))
+    return True

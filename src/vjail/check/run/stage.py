@@ -1,0 +1,178 @@
+"""A host in memory on which jails are started and stopped, and what can be seen of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from vjail.check.ifconfig import of_jail
+from vjail.check.subject import HostSubject, JailSubject, Subject
+from vjail.conf.jailconf import Jail
+from vjail.conf.rcconf import RcConf
+from vjail.jail.events import Action, Event, State
+from vjail.jail.order import Op, Order
+from vjail.jail.runner import Runner, Settings
+from vjail.jail.voice import Verbosity, Voice
+from vjail.kernel.errno import KernelError
+from vjail.kernel.observed import Iff
+from vjail.kernel.operations import CreateInterface, SetFlags
+from vjail.rehearsal import NotModelled, Rehearsal
+from vjail.rehearsal.session import ModelSession
+from vjail.rehearsal.up import boot, provide
+
+_CLONED = re.compile(r"(bridge|epair|lo|tap|tun|vlan|vxlan)\d+")
+
+
+@dataclass(slots=True)
+class Record:
+    """An `Events` that keeps what it is told."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def tell(self, event: Event) -> None:
+        """Keep it."""
+        self.events.append(event)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one jail(8): what it said, and what happened; `unknown`: what the model does not know of it."""
+
+    status: int
+    said: str
+    events: tuple[Event, ...]
+    unknown: NotModelled | None = None
+
+    def failure(self, name: str | None = None) -> Event | None:
+        """The first failure, of one jail or of any; what is undone after it does not count."""
+        for event in self.events:
+            if event.state is State.FAILED and event.action is not Action.UNDO and (name in (None, event.jail)):
+                return event
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What can be seen of a host from outside its jails: interfaces, jails, mounts, members, addresses."""
+
+    items: frozenset[str]
+
+    def beyond(self, other: Remains) -> tuple[str, ...]:
+        """What is here and not there."""
+        return tuple(sorted(self.items - other.items))
+
+
+@dataclass(slots=True)
+class Stage:
+    """One host of a rehearsal. A copy goes its own way."""
+
+    lab: Rehearsal
+    host: str
+    world: HostSubject
+    granted: tuple[str, ...] = ()
+    """Interfaces that nothing makes and that were taken for granted, as nothing is known of the host's rc.conf."""
+
+    def fork(self) -> Stage:
+        """The same, to go on with separately."""
+        return Stage(self.lab.fork(), self.host, self.world, self.granted)
+
+    def start(self, jails: Sequence[Jail], *names: str) -> Outcome:
+        """Start jails one after the other, as `jail -p1 -c` does."""
+        return self._operate(jails, Op.START, names)
+
+    def stop(self, jails: Sequence[Jail], *names: str) -> Outcome:
+        """Stop jails, as `jail -r` does."""
+        return self._operate(jails, Op.STOP, names)
+
+    def _operate(self, jails: Sequence[Jail], op: Op, names: Sequence[str]) -> Outcome:
+        record = Record()
+
+        async def operate(session: ModelSession) -> int:
+            voice = Voice(session, Verbosity.NORMAL)
+            order = Order(jails, session.system, voice)
+            order.connect()
+            missing = [name for name in names if not order.named(name, op)]
+            runner = Runner(session, order, voice, Settings(limit=1), self.world.reader, record)
+            return await runner.run() or int(bool(missing))
+
+        try:
+            result = self.lab.carry_out(self.host, ("jail",), operate)
+        except NotModelled as unknown:
+            return Outcome(1, "", tuple(record.events), unknown)
+        return Outcome(result.code, result.both, tuple(record.events))
+
+    def running(self) -> frozenset[str]:
+        """The names of the jails there are."""
+        return frozenset(jail.name for jail in self.lab.hosts[self.host].kernel.view().jails())
+
+    def interfaces(self) -> frozenset[str]:
+        """The interfaces the host has."""
+        return frozenset(each.name for each in self.lab.hosts[self.host].kernel.view().interfaces())
+
+    def remains(self) -> Remains:
+        """What there is now."""
+        view = self.lab.hosts[self.host].kernel.view()
+        items: list[str] = []
+        for interface in view.interfaces():
+            items.append(f"interface {interface.name}")
+            items += (f"address {getattr(each, 'address', each)} on {interface.name}" for each in interface.addresses)
+            if interface.bridge is not None:
+                items += (f"{member.name} in {interface.name}" for member in interface.bridge.members)
+        items += (f"jail {jail.name}" for jail in view.jails())
+        items += (f"mount {mount.target} ({mount.fstype})" for mount in view.mounts())
+        return Remains(frozenset(item for item in items if "address fe80:" not in item))
+
+
+def stages(subject: Subject) -> dict[str, Stage]:
+    """Each host of a lab, booted, its jails not started. Raises NotModelled for what boots a host."""
+    lab = Rehearsal.of(subject.lab, release=subject.release)
+    lab.programs_may_be_missing = True
+    found: dict[str, Stage] = {}
+    for host in subject.hosts:
+        provide(lab.hosts[host.name])
+        boot(lab, host.name)
+        granted = () if host.rc_files else tuple(_grant(lab, host))
+        found[host.name] = Stage(lab, host.name, host, granted)
+    lab.settle()
+    return found
+
+
+def _grant(lab: Rehearsal, host: HostSubject) -> Iterable[str]:
+    """Make what the jails use and nobody makes, where nobody knows what the host's rc.conf makes."""
+    view = lab.hosts[host.name].kernel.view()
+    for name in wanted(host.jails, host.rc):
+        try:
+            if view.interface(name) is None:
+                clone = re.sub(r"^(epair\d+)[ab]$", r"\1", name)
+                made = view.apply(CreateInterface(clone))
+                view.apply(SetFlags(made, set=Iff.UP))
+                yield clone
+        except KernelError:
+            continue
+
+
+def wanted(jails: Sequence[JailSubject], rc: RcConf) -> list[str]:
+    """Cloned interfaces that the jails' lines use on the host and none of them makes."""
+    made: set[str] = set()
+    used: dict[str, None] = {}
+    for jail in jails:
+        for name in jail.interfaces:
+            used[name] = None
+        for line in of_jail(jail):
+            if line.creates and line.interface is not None:
+                made.add(line.interface)
+            elif line.jail is None and line.interface is not None:
+                used[line.interface] = None
+            for setting in line.settings:
+                if setting.word in ("name",) and setting.arguments and setting.arguments[0] is not None:
+                    made.add(setting.arguments[0])
+                if setting.word == "addm" and setting.arguments and setting.arguments[0] is not None:
+                    used[setting.arguments[0]] = None
+    return [
+        name
+        for name in used
+        if _CLONED.fullmatch(re.sub(r"(?<=\d)[ab]$", "", name))
+        and name not in made
+        and re.sub(r"(?<=\d)[ab]$", "", name) not in made
+    ]
