@@ -33,6 +33,7 @@ _BY_HAND: Mapping[str, tuple[str, ...]] = {
 """The folders with `commands`, and how `vjail up` is called for them."""
 
 _FILES: Mapping[str, Mapping[str, str | None]] = {
+    "A1-on-two-hosts": {"vjail.yml": None},
     "A1-two-jails": {"jail.conf": "A1.jail.conf", "devfs.rules": "B3.devfs.rules", "rc.conf": None},
     "A2-any-order": {"jail.conf": None, "devfs.rules": "B3.devfs.rules"},
     "A3-epair-by-hand": {"vjail.yml": None, "commands": None},
@@ -46,16 +47,26 @@ _FILES: Mapping[str, Mapping[str, str | None]] = {
         "rc.conf": None,
         "commands": None,
     },
+    "C2-nic-in-jail": {"vjail.yml": None, "client": None, "serverC/jail.conf": "C2.jail.conf"},
+    "C3-bridge-by-hand": {"vjail.yml": None, "commands": None, "client": None, "serverC": None},
+    "C3-rc-conf-as-printed": {"vjail.yml": None, "client": None, "serverC/rc.conf": "C3.rc.conf"},
+    "C3-rc-conf-mended": {"vjail.yml": None, "client": None, "serverC": None},
+    "D1-two-bridges": {"vjail.yml": None, "jailer": None, "machines": None},
+    "D2-interfaces-in-one-string": {"jail.conf": None, "rc.conf": None},
+    "D3-blackhole-in-start": {"jail.conf": None, "rc.conf": None},
+    "D4-delete-for-deletem": {"jail.conf": None, "rc.conf": None},
+    "D5-one-hostid": {"vjail.yml": None, "jl-1": None, "jl-2": None},
     "E1-bridge-as-printed": {"vjail.yml": None, "commands": None},
     "E1-bridge-with-ups": {"vjail.yml": None, "commands": None},
     "E3-routing-daemons": {"vjail.yml": None, "west": None, "east": None},
+    "E4-bridge-and-mtu": {"vjail.yml": None, "commands": None},
 }
 """The files of each folder, and which of the documents' files they are to the byte."""
 
 
 @pytest.mark.parametrize("folder", _FILES)
 def test_a_folder_holds_what_is_printed_and_no_more(folder: str) -> None:
-    assert {path.name for path in (EXAMPLES / folder).iterdir()} == set(_FILES[folder])
+    assert {path.name for path in (EXAMPLES / folder).iterdir()} == {Path(name).parts[0] for name in _FILES[folder]}
     for name, printed in _FILES[folder].items():
         if printed is not None:
             assert (EXAMPLES / folder / name).read_bytes() == (PRINTED / printed).read_bytes()

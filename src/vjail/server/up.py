@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vjail.command import rc_files
 from vjail.command.rc import rc
@@ -92,8 +94,7 @@ class Up:
         await self._boot_fresh([prepared for prepared in hosts if prepared.fresh])
         if self._failed or not self._are_known(hosts):
             return 1
-        for prepared in hosts:
-            await self._start(prepared)
+        await _side_by_side(self._start(prepared) for prepared in hosts)
         if self._failed:
             return 1
         jails = sum(1 for prepared in hosts for _ in prepared.host.prisons.prisons())
@@ -171,13 +172,16 @@ class Up:
 
     async def _boot_fresh(self, hosts: Sequence[Prepared]) -> None:
         """Boot hosts; those that have not booted when this is interrupted are taken away."""
-        waiting = [prepared.host for prepared in hosts]
+        waiting = {prepared.host.name: prepared.host for prepared in hosts}
+
+        async def boot(prepared: Prepared) -> None:
+            await self._boot(prepared)
+            self._lab.note(waiting.pop(prepared.host.name), ())
+
         try:
-            for prepared in hosts:
-                await self._boot(prepared)
-                self._lab.note(waiting.pop(0), ())
+            await _side_by_side(boot(prepared) for prepared in hosts)
         finally:
-            for host in waiting:
+            for host in waiting.values():
                 self._lab.drop_host(host)
 
     async def _boot(self, prepared: Prepared) -> None:
@@ -320,6 +324,18 @@ class Up:
         else:
             return f"{spec.name}:{name}"
         return str(origin) if self._wanted.shown.startswith("/") else os.path.relpath(origin, self._request.cwd)
+
+
+async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all at the same time, as machines do; where one fails or this is interrupted, all have ended."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 def _refresh(host: LabHost, spec: LabHostSpec) -> None:

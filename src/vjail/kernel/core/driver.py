@@ -98,6 +98,10 @@ class NetworkDriver(Protocol):
         """Whether a user asked for promiscuous mode (PPROMISC)."""
         ...
 
+    def set_carrier(self, ifnet: IfNet, carrier: bool) -> None:
+        """The wire of a NIC, or of a vlan's parent, was cut or mended; what the wire itself does not do is left."""
+        ...
+
     def set_description(self, ifnet: IfNet, text: str) -> None:
         """Note the description, empty for none."""
         ...

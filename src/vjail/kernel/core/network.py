@@ -184,6 +184,8 @@ class Network:
             if ifnet.kind is Kind.NIC and ifnet.made_as == made_as:
                 ifnet.media, ifnet.status = link_of_nic(made_as, carrier, self._stack.release)
                 self._stack.save(ifnet)
+                for each in (ifnet, *(self._stack.interfaces[ident] for ident in ifnet.vlans)):
+                    self._stack.driver.set_carrier(each, carrier)
 
     # --- operations on any interface ---
 

@@ -37,7 +37,7 @@ class Inets:
     def restore_inet6(self, port: Port) -> None:
         """Give a device the IPv6 addresses that Linux drops of what is down. Raises NetlinkError."""
         if port.inet6_enabled and port.inet6:
-            requests = [links.add_inet6(port.index, each.address, each.prefixlen) for each in port.inet6.values()]
+            requests = [links.add_inet6(port.speaker, each.address, each.prefixlen) for each in port.inet6.values()]
             self._ports.vnets[port.vnet].socket.request(*requests)
 
     def adopt(self, port: Port) -> None:
@@ -73,19 +73,35 @@ class Inets:
             case Inet():
                 self._put_inet(port, address)
 
+    def take_off(self, port: Port) -> None:
+        """Take all addresses off a device, for another to have them. Raises NetlinkError."""
+        requests = [
+            links.remove_inet(each.index, each.address, each.prefixlen, peer=each.peer)
+            for each in self._addresses(port.vnet, port.speaker)
+            if isinstance(each.address, IPv4Address)
+        ]
+        self._ports.vnets[port.vnet].socket.request(*(tolerant(each, errno.EADDRNOTAVAIL) for each in requests))
+        self._ports.vnets.write(port.vnet, {f"{_CONF6}/{port.ifnet.name}/disable_ipv6": "1"})
+
+    def put_on(self, port: Port) -> None:
+        """Give a device that had none all addresses of its interface. Raises NetlinkError."""
+        self.set_inet6(port.ifnet, port.inet6_enabled)
+        for held in port.ifnet.addresses:
+            self.put(port, held.address)
+
     def _put_inet(self, port: Port, address: Inet) -> None:
         socket = self._ports.vnets[port.vnet].socket
         stale = [
             tolerant(
-                links.remove_inet(port.index, other.address, other.prefixlen, peer=other.peer), errno.EADDRNOTAVAIL
+                links.remove_inet(port.speaker, other.address, other.prefixlen, peer=other.peer), errno.EADDRNOTAVAIL
             )
-            for other in self._addresses(port.vnet, port.index)
+            for other in self._addresses(port.vnet, port.speaker)
             if other.address == address.address and isinstance(other.address, IPv4Address)
         ]
         socket.request(
             *stale,
             links.add_inet(
-                port.index,
+                port.speaker,
                 address.address,
                 _prefixlen(address.netmask),
                 broadcast=address.broadcast,
@@ -100,9 +116,9 @@ class Inets:
             return
         socket = self._ports.vnets[port.vnet].socket
         if before is not None and before.prefixlen != address.prefixlen:
-            gone = links.remove_inet6(port.index, before.address, before.prefixlen)
+            gone = links.remove_inet6(port.speaker, before.address, before.prefixlen)
             socket.request(tolerant(gone, errno.EADDRNOTAVAIL))
-        socket.request(links.add_inet6(port.index, address.address, address.prefixlen))
+        socket.request(links.add_inet6(port.speaker, address.address, address.prefixlen))
 
     def remove_address(self, ifnet: IfNet, address: Address) -> None:
         """Remove an address, and the static routes that went with it."""
@@ -116,10 +132,10 @@ class Inets:
             match address:
                 case Inet6():
                     port.inet6.pop(address.address, None)
-                    request = links.remove_inet6(port.index, address.address, address.prefixlen)
+                    request = links.remove_inet6(port.speaker, address.address, address.prefixlen)
                 case Inet():
                     length = _prefixlen(address.netmask)
-                    request = links.remove_inet(port.index, address.address, length, peer=address.destination)
+                    request = links.remove_inet(port.speaker, address.address, length, peer=address.destination)
             socket.request(tolerant(request, errno.EADDRNOTAVAIL))
             self._ports.put_routes_in_force(port.vnet)
 
@@ -142,7 +158,7 @@ class Inets:
         return {
             ident: seen
             for ident, port in self._ports.of(vnet).items()
-            if (seen := _seen(port, devices.get(port.index), found.get(port.index, []))) is not None
+            if (seen := _seen(port, devices.get(port.speaker), found.get(port.speaker, []))) is not None
         }
 
     def see(self, ifnet: IfNet) -> Seen | None:
@@ -152,10 +168,10 @@ class Inets:
             return _seen(port, None, [])
         try:
             socket = self._ports.vnets[port.vnet].socket
-            device = links.read_link(socket.get(*links.get_link_at(port.index)))
+            device = links.read_link(socket.get(*links.get_link_at(port.speaker)))
         except NetlinkError:
             return None
-        return _seen(port, device, [_address(each) for each in self._addresses(port.vnet, port.index)])
+        return _seen(port, device, [_address(each) for each in self._addresses(port.vnet, port.speaker)])
 
 
 def _prefixlen(netmask: IPv4Address) -> int:

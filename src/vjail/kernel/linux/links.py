@@ -18,7 +18,8 @@ NAME_ROOM = 15
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
 IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 18, 20, 26, 28, 29
-_IFLA_CARRIER = 33
+_IFLA_OPERSTATE, _IFLA_LINKMODE, _IFLA_CARRIER = 16, 17, 33
+_IF_OPER_DORMANT, _IF_OPER_UP = 5, 6
 _IFLA_LINK_NETNSID, _IFLA_TARGET_NETNSID, _IFLA_NEW_IFINDEX = 37, 46, 49
 IFLA_INFO_KIND, IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFLA_INET6_ADDR_GEN_MODE, _AF_INET6, _AF_INET, AF_BRIDGE = 8, 10, 2, 7
@@ -145,6 +146,13 @@ def set_mtu(index: int, mtu: int) -> Request:
 def set_address(index: int, address: bytes) -> Request:
     """Set the MAC."""
     return Request(nl.RTM_NEWLINK, info(index) + nl.attribute(IFLA_ADDRESS, address))
+
+
+def set_operational(index: int, operational: bool) -> Request:
+    """Let programs see a link as running or not; frames pass all the same (RFC 2863: dormant)."""
+    state = _IF_OPER_UP if operational else _IF_OPER_DORMANT
+    mode = nl.u8(_IFLA_LINKMODE, int(not operational))
+    return Request(nl.RTM_SETLINK, info(index) + nl.u8(_IFLA_OPERSTATE, state) + mode)
 
 
 def set_alias(index: int, text: str) -> Request:
@@ -278,7 +286,7 @@ _IFLA_BR_GROUP_FWD_MASK, _IFLA_BR_MCAST_SNOOPING, _IFLA_BR_FDB_MAX_LEARNED = 9, 
 _IFLA_BR_FORWARD_DELAY, _IFLA_BR_HELLO_TIME, _IFLA_BR_MAX_AGE = 1, 2, 3
 _IFLA_BRPORT_PRIORITY, _IFLA_BRPORT_COST = 2, 3
 _IFLA_BRPORT_LEARNING, _IFLA_BRPORT_UNICAST_FLOOD = 8, 9
-_IFLA_BRPORT_ISOLATED, _IFLA_BRPORT_LOCKED = 33, 39
+_IFLA_BRPORT_GROUP_FWD_MASK, _IFLA_BRPORT_ISOLATED, _IFLA_BRPORT_LOCKED = 31, 33, 39
 _FORWARDED_GROUPS = 0xFFF8
 """01:80:c2:00:00:0x as bridge(4) forwards them; Linux never forwards the first three."""
 
@@ -312,6 +320,14 @@ def port_settings(
         _IFLA_BRPORT_LOCKED: nl.u8(_IFLA_BRPORT_LOCKED, locked),
         _IFLA_BRPORT_COST: nl.u32(_IFLA_BRPORT_COST, max(1, min(cost, 65535))),
     }
+
+
+def segment_port() -> dict[int, bytes]:
+    """A port's settings where the bridge is a mere segment: it forwards all of 01:80:c2:00:00:0x that Linux can.
+
+    That is all but :01, with which a NIC asks its neighbour to pause, and which no NIC passes on.
+    """
+    return {_IFLA_BRPORT_GROUP_FWD_MASK: nl.u16(_IFLA_BRPORT_GROUP_FWD_MASK, 0xFFFD)}
 
 
 def lock_port(index: int, locked: bool) -> Request:

@@ -13,6 +13,7 @@ from vjail.kernel.linux.kinds import DEVICES, MADE, Device
 from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.linux.ports import FAR_END, Port, Ports, as_freebsd, tolerant
 from vjail.kernel.linux.routes import kept
+from vjail.kernel.linux.stations import Stations
 from vjail.kernel.linux.tuntap import why_no_tuntap
 from vjail.kernel.linux.vnets import LOOPBACK
 from vjail.kernel.linux.vxlans import is_vxlan_known
@@ -22,9 +23,10 @@ from vjail.kernel.observed import Kind
 class Making:
     """Devices coming, going and moving between vnets."""
 
-    def __init__(self, ports: Ports, inets: Inets) -> None:
+    def __init__(self, ports: Ports, inets: Inets, stations: Stations) -> None:
         self._ports = ports
         self._inets = inets
+        self._stations = stations
         self._lacking: dict[Kind, str] = {}
 
     def lacks(self, kind: Kind) -> str:
@@ -71,14 +73,14 @@ class Making:
         socket = self._ports.vnets[port.vnet].socket
         with as_freebsd():
             try:
-                socket.request(links.rename(port.index, name))
+                socket.request(links.rename(port.speaker, name))
             except NetlinkError as error:
                 if error.errno != errno.EBUSY:
                     raise
                 # Before Linux 6.2 only what is down can be renamed.
-                with kept(socket, port.index):
-                    socket.request(links.set_flags(port.index, 0, links.IFF_UP), links.rename(port.index, name))
-                    socket.request(links.set_flags(port.index, links.IFF_UP, links.IFF_UP))
+                with kept(socket, port.speaker):
+                    socket.request(links.set_flags(port.speaker, 0, links.IFF_UP), links.rename(port.speaker, name))
+                    socket.request(links.set_flags(port.speaker, links.IFF_UP, links.IFF_UP))
 
     def move(self, ifnet: IfNet, vnet: int, name: str) -> None:
         """Move it to `vnet`, down and without addresses."""
@@ -112,25 +114,29 @@ class Making:
                 with contextlib.suppress(NetlinkError):
                     port.index = self._ports.look_up(each.vnet, each.name)
             self._ports.enter(port, each.vnet)
+            if each.member is not None:
+                self._stations.adopt(port)
         self._put_right()
         for port in self._ports:
             self._adopt_address(port)
         for port in self._ports:
             self._inets.adopt(port)
+        for port in self._ports:
+            self._stations.put_right(port)
         self._ports.adopt_routes()
 
     def _adopt_address(self, port: Port) -> None:
         """Find out whether a device has the address it should have, or would not take it."""
         if port.index and port.ifnet.lladdr is not None:
             socket = self._ports.vnets[port.vnet].socket
-            device = links.read_link(socket.get(*links.get_link_at(port.index)))
+            device = links.read_link(socket.get(*links.get_link_at(port.speaker)))
             if device.address != port.ifnet.lladdr:
                 port.lladdr = port.ifnet.lladdr
 
     def _put_right(self) -> None:
         """Undo what another server had done to devices, but not written down, when it died."""
         vnets = self._ports.vnets
-        known = {(port.vnet, port.index) for port in self._ports}
+        known = {(port.vnet, index) for port in self._ports for index in port.devices}
         strangers = [
             (vnet, link)
             for vnet in self._ports.vnets_in_use()

@@ -16,6 +16,7 @@ from vjail.kernel.linux.making import Making
 from vjail.kernel.linux.ports import Ports
 from vjail.kernel.linux.routing import Routing
 from vjail.kernel.linux.settings import Settings
+from vjail.kernel.linux.stations import Stations
 from vjail.kernel.linux.vlans import Vlans
 from vjail.kernel.linux.vnets import VnetSpaces
 from vjail.kernel.linux.vxlans import Vxlans
@@ -29,17 +30,12 @@ class LinuxNetwork:
         """`watch` calls when something is to be read from a descriptor."""
         self._ports = ports = Ports(vnets, journal)
         inets = Inets(ports)
-        self.add_address, self.remove_address = inets.add_address, inets.remove_address
+        self.remove_address = inets.remove_address
         self.set_inet6 = inets.set_inet6
         self.seen, self.see = inets.seen, inets.see
 
-        making = Making(ports, inets)
-        self._making = making
-        self.create, self.destroy = making.create, making.destroy
-        self.rename, self.move, self.lacks = making.rename, making.move, making.lacks
-
         settings = Settings(ports, inets)
-        self.set_up, self.set_mtu, self.set_lladdr = settings.set_up, settings.set_mtu, settings.set_lladdr
+        self.set_up, self.set_mtu, self.set_carrier = settings.set_up, settings.set_mtu, settings.set_carrier
         self.set_arp, self.set_promiscuous = settings.set_arp, settings.set_promiscuous
         self.set_description = settings.set_description
 
@@ -49,11 +45,17 @@ class LinuxNetwork:
         self.bridge_addresses, self.bridge_flush = bridges.addresses, bridges.flush
         self.bridge_static, self.bridge_forget = bridges.add_static, bridges.forget
 
+        self._stations = stations = Stations(ports, inets, settings)
+        self.add_address, self.set_lladdr = stations.add_address, stations.set_lladdr
+
+        self._making = making = Making(ports, inets, stations)
+        self.create, self.destroy = making.create, making.destroy
+        self.rename, self.move, self.lacks = making.rename, making.move, making.lacks
+
         vxlans = Vxlans(ports, inets, settings)
         self.bind_vxlan, self.unbind_vxlan, self.flush_vxlan = vxlans.bind, vxlans.unbind, vxlans.flush
 
-        self._vlans = vlans = Vlans(ports, inets, settings, bridges)
-        self.bind_vlan, self.unbind_vlan = vlans.bind, vlans.unbind
+        self._vlans = Vlans(ports, inets, settings, bridges)
 
         routing = Routing(ports)
         self.routes, self.add_route, self.delete_route = routing.routes, routing.add_route, routing.delete_route
@@ -74,13 +76,26 @@ class LinuxNetwork:
         self._bridges.attach(bridge, member)
         if not is_span(member):
             self._vlans.set_bridged(member, True)
+            self._stations.provide(member)
 
     def detach(self, bridge: IfNet, member: IfNet) -> None:
         """The opposite of attach."""
+        self._stations.remove(member)
         self._bridges.detach(bridge, member)
         self._vlans.set_bridged(member, False)
 
+    def bind_vlan(self, vlan: IfNet, parent: IfNet) -> None:
+        """Tag what `vlan` sends with its tag and give it what arrives on `parent` so tagged."""
+        self._stations.remove(vlan)
+        self._vlans.bind(vlan, parent)
+        self._stations.provide(vlan)
+
+    def unbind_vlan(self, vlan: IfNet) -> None:
+        """The opposite of bind_vlan."""
+        self._stations.remove(vlan)
+        self._vlans.unbind(vlan)
+
     def index_of(self, vnet: int, name: str) -> int:
         """The index of the device of that name in a vnet, 0 where it has none or is not there."""
-        found = (port.index for port in self._ports.of(vnet).values() if port.ifnet.name == name)
+        found = (port.speaker for port in self._ports.of(vnet).values() if port.ifnet.name == name)
         return next(found, 0)

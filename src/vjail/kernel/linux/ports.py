@@ -35,6 +35,10 @@ class Port:
     ifnet: IfNet
     vnet: int
     index: int
+    station: int = 0
+    """The device that has its addresses while it is in a bridge (stations.py), 0 where that is its own."""
+    plug: int = 0
+    """The station's other end, in the bridge."""
     up: bool = False
     inet6_enabled: bool = False
     inet6: dict[IPv6Address, Inet6] = field(default_factory=dict)
@@ -42,6 +46,16 @@ class Port:
     """An address the device would not take, shown all the same."""
     addresses: list[Address] = field(default_factory=list)
     """Of an interface without a device."""
+
+    @property
+    def speaker(self) -> int:
+        """The index of the device that has its name and its addresses."""
+        return self.station or self.index
+
+    @property
+    def devices(self) -> tuple[int, ...]:
+        """The indexes of all its devices."""
+        return tuple(index for index in (self.index, self.station, self.plug) if index)
 
 
 class Ports:
@@ -111,6 +125,13 @@ class Ports:
             with as_freebsd():
                 self.vnets[port.vnet].socket.request(request(port.index))
 
+    def request_of_speaker(self, ifnet: IfNet, request: Callable[[int], Request]) -> None:
+        """The same of the device that has an interface's addresses."""
+        port = self._ports[ifnet.ident]
+        if port.index:
+            with as_freebsd():
+                self.vnets[port.vnet].socket.request(request(port.speaker))
+
     def look_up(self, vnet: int, name: str) -> int:
         """The index of the device of that name. Raises NetlinkError."""
         return links.read_link(self.vnets[vnet].socket.get(*links.get_link(name))).index
@@ -144,7 +165,7 @@ class Ports:
         """Give the kernel the static routes it lacks, and write them down. Raises NetlinkError."""
         ports = self._in_vnet[vnet]
         up = frozenset(ident for ident, port in ports.items() if port.up)
-        self._tables[vnet].put_in_force({ident: port.index for ident, port in ports.items()}, up)
+        self._tables[vnet].put_in_force({ident: port.speaker for ident, port in ports.items()}, up)
         self._record_routes(vnet)
 
     def adopt_routes(self) -> None:

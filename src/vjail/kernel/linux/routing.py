@@ -35,7 +35,7 @@ class Routing:
 
     def _devices(self, vnet: int) -> dict[int, int]:
         """The ident of each device's interface."""
-        return {port.index: ident for ident, port in self._ports.of(vnet).items() if port.index}
+        return {port.speaker: ident for ident, port in self._ports.of(vnet).items() if port.index}
 
     def _shown(self, entry: Entry) -> Route:
         return as_route(entry, lambda ident: self._ports[ident].ifnet)
@@ -105,7 +105,7 @@ class Routing:
 
     def neighbours(self, vnet: int) -> Sequence[Neighbour]:
         """The ARP and ND entries, own addresses not included."""
-        by_index = {port.index: port.ifnet for port in self._ports.of(vnet).values() if port.index}
+        by_index = {port.speaker: port.ifnet for port in self._ports.of(vnet).values() if port.index}
         found = []
         with as_freebsd():
             for message in self._ports.vnets[vnet].socket.dump(*links.dump_neighbours()):
@@ -120,11 +120,11 @@ class Routing:
 
     def add_neighbour(self, vnet: int, ifnet: IfNet, address: IPv4Address | IPv6Address, lladdr: bytes) -> None:
         """Add a permanent entry."""
-        self._ports.request(ifnet, lambda index: links.add_neighbour(index, address, lladdr))
+        self._ports.request_of_speaker(ifnet, lambda index: links.add_neighbour(index, address, lladdr))
 
     def delete_neighbour(self, vnet: int, ifnet: IfNet, address: IPv4Address | IPv6Address) -> None:
         """Delete an entry."""
-        self._ports.request(ifnet, lambda index: links.delete_neighbour(index, address))
+        self._ports.request_of_speaker(ifnet, lambda index: links.delete_neighbour(index, address))
 
     def forget_unanswered(self, vnet: int) -> None:
         """Let neighbours that have not answered yet be asked for anew.

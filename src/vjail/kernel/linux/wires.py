@@ -1,7 +1,8 @@
 """Wires: Ethernet segments between NICs of hosts. Each is a bridge in the lab's own network namespace.
 
-A NIC is one end of a veth pair, in its host under FreeBSD's name; the other end is a port of its wire. Frames pass
-untouched, tagged ones too.
+A NIC is one end of a veth pair, in its host under FreeBSD's name; the other end is a port of its wire, which carries
+whatever the NICs' own MTUs allow. Frames pass untouched, tagged ones too, and those that bridges keep to themselves
+(01:80:c2:00:00:0x); a wire is a switch without a mind: it learns addresses, and says nothing itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from vjail.kernel.linux.netlink import NetlinkError, Socket
 from vjail.kernel.linux.spaces import LabSpace
 
 _MTU = 1500
+_WIDEST = 65535
 _SETTINGS = links.bridge_settings(ageing=300, priority=32768, stp=False, fwddelay=15, hellotime=2, maxage=20)
 
 
@@ -36,7 +38,9 @@ class Wires:
         port = _port_name(wire, host, name)
         here = bytes((address[0] ^ 0x04, *address[1:]))
         self._socket.request(links.new_veth((port, here), (name, address), _MTU, namespaces=(None, namespace)))
-        self._socket.request(links.set_master(self._index(port), bridge))
+        index = self._index(port)
+        self._socket.request(links.set_mtu(index, _WIDEST), links.set_master(index, bridge))
+        self._socket.request(links.configure_port(index, links.segment_port()))
         self.set_carrier(wire, host, name, carrier)
 
     def set_carrier(self, wire: str, host: str, name: str, carrier: bool) -> None:

@@ -78,6 +78,9 @@ class MemoryDriver:
     def set_promiscuous(self, ifnet: IfNet, promiscuous: bool) -> None:
         """The flag is in the core's record."""
 
+    def set_carrier(self, ifnet: IfNet, carrier: bool) -> None:
+        """The wire of a NIC was cut or mended: the core knows."""
+
     def set_description(self, ifnet: IfNet, text: str) -> None:
         """Note the description."""
         self.devices[ifnet.ident].description = text
