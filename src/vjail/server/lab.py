@@ -57,7 +57,7 @@ class RunningLab:
         self._template = self._open_template()
         known = dict(self._journal.records("host"))
         self._clear_away(known)
-        for name, record in known.items():
+        for name, record in sorted(known.items(), key=lambda item: item[1]["place"]):
             self._restore(name, record)
         self._store.commit()
 
@@ -96,6 +96,8 @@ class RunningLab:
             "release": str(host.release),
             "hidden": hidden,
             "nics": host.nics,
+            # Hosts that boot side by side are noted in any order.
+            "place": list(self.hosts).index(host.name),
         }
         self._journal.put("host", host.name, record)
 
