@@ -213,6 +213,13 @@ def _table(box: Sandbox, lab: str) -> dict[int, str]:
     return table
 
 
+def _learn_anew(box: Sandbox, lab: str) -> None:
+    """Let all forget which MAC is whose and where, and the switches hear all of them once."""
+    for host, jail in (("JL-1", "j-1"), ("JL-2", "j-2")):
+        assert at(box, lab, host, _FORGET.format(jail)).code == 0
+    share(box, lab, [Talk(a, f"10.1.{net}.{_LAST[b]}") for a, b in _PAIRS for net in (105, 106)], count=1, seconds=1)
+
+
 def _ethers(box: Sandbox, lab: str, host: str) -> list[str]:
     """The MACs of a host's bridges and epairs, its jail's too."""
     said = at(box, lab, host, "for i in bridge1 bridge2 epair11a epair12a; do ifconfig $i; done; jexec 1 ifconfig -a")
@@ -227,11 +234,11 @@ def one_hostid(box: Sandbox, lab: str) -> None:
     printed = "✗✗○○✗✗✗✗"
     assert _table(box, lab) == {4: printed, 6: printed}
     assert at(box, lab, "JL-2", _BY_LINK).err == ""
+    _learn_anew(box, lab)
     assert _table(box, lab) == {4: "○" * 8, 6: "○" * 8}
     anew = at(box, lab, "JL-2", _ANEW)
     assert not set(_ethers(box, lab, "JL-1")) & set(_ethers(box, lab, "JL-2")), anew
-    for host, jail in (("JL-1", "j-1"), ("JL-2", "j-2")):
-        assert at(box, lab, host, _FORGET.format(jail)).code == 0
+    _learn_anew(box, lab)
     assert _table(box, lab) == {4: "○" * 8, 6: "○" * 8}
     _down(box, lab)
 

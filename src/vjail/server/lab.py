@@ -55,7 +55,7 @@ class RunningLab:
         """Held by who starts or stops jails."""
         self.provisioner = Provisioner(tree, self.space)
         self._template = self._open_template()
-        known = dict(self._journal.records("host"))
+        known: dict[str, dict[str, Any]] = dict(self._journal.records("host"))
         self._clear_away(known)
         for name, record in sorted(known.items(), key=lambda item: item[1]["place"]):
             self._restore(name, record)
