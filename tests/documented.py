@@ -19,7 +19,7 @@ from transcripts import read
 TABLE = Path(__file__).parent / "data" / "documents" / "lines.yml"
 _SHORT = 60
 """How much of a recorded line is told."""
-DOCUMENTS = {1: "1-vimage-setup", 2: "2-jail-setup", 5: "5-vimage-on-8.0"}
+DOCUMENTS = {1: "1-vimage-setup", 2: "2-jail-setup", 3: "3-vimage-jail-workshop", 5: "5-vimage-on-8.0"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ part() {
 packages() {
     missing=
     for need in ip:iproute2 nsenter:util-linux setpriv:util-linux newuidmap:uidmap gcc:gcc python3:python3 make:make \
-        ps:procps logger:bsdutils nft:nftables qemu-aarch64-static:qemu-user-static bird:bird2; do
+        ps:procps logger:bsdutils nft:nftables qemu-aarch64-static:qemu-user-static bird:bird2 \
+        nginx:nginx; do
         command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need#*:}"
     done
     [ -n "$missing" ] || return 0
@@ -35,7 +36,7 @@ without_starting() {
     [ -z "${made:-}" ] || rm -f "$made"
     for package; do
         case $package in
-        bird2) systemctl disable --quiet bird.service 2>/dev/null || : ;;
+        bird2 | nginx) systemctl disable --quiet "${package%2}.service" 2>/dev/null || : ;;
         esac
     done
     return $code

@@ -154,7 +154,16 @@ def test_world_and_distribution_make_a_jails_base(one_id):
         (root / "jails/serverA/etc/motd").write_text("mine\n")
         code, output = run_inside(root, "mergemaster -U -i -d /jails/serverA")
         assert code == 0, output
-        assert output.startswith("mergemaster: /jails/serverA has no programs yet: ")
+        lines = output.splitlines()
+        assert lines[0].startswith("mergemaster: /jails/serverA follows no -D: "), "a slip of the document's"
+        assert lines[2] == "*** Installed in /jails/serverA:"
+        assert {"/etc/rc", "/etc/passwd", "/etc/defaults/rc.conf", "/root/.profile"} <= set(lines)
+        assert lines[-3:-1] == ["*** Different in /jails/serverA, and left as they are:", "/etc/motd"]
+        assert lines[-1].startswith("mergemaster: /jails/serverA has no programs yet: ")
+        (root / "jails/serverA/etc/passwd").unlink()
+        code, output = run_inside(root, "mergemaster -iFU -D /jails/serverA/ 2>/dev/null")
+        assert (code, output.splitlines()[:2]) == (0, ["*** Installed in /jails/serverA:", "/etc/passwd"])
+        assert run_inside(root, "mergemaster -i")[0] == 1
         assert (root / "jails/serverA/etc/passwd").read_text() == (root / "etc/passwd").read_text()
         assert (root / "jails/serverA/etc/motd").read_text() == "mine\n"
         # Where the machine has no make, a script stands in for it.

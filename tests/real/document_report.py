@@ -13,13 +13,13 @@ _HEAD = """\
 <!-- Written by a test; to write it anew: VJAIL_WRITE_DOCUMENTS=1 pytest tests/real/test_documents.py -->
 # The documents' command lines
 
-Every command line that documents 1 (Jail + VIMAGE), 2 (jail) and 5 (VIMAGE on 8.0) print for rows A1–A3, B1–B4, B6 and
-E1, typed into `vjail shell` on the lab of a folder under [examples](../examples/README.md). The answers of FreeBSD 13.2
-are those of a recorded machine where it was given the very line; where not, the last column says what they are known
-by: a recorded line that it is like (under tests/data/freebsd-13.2), or a manual page. What differs from one run to the
-next stands as `MAC`, `TIME`, `JID` and the like, and so it is compared. `–` is no answer and exit 0. Lines without a
-number are not the documents': they prepare something, or show what became of it; `↳` are typed into the shell that the
-line above started.
+Every command line that documents 1 (Jail + VIMAGE), 2 (jail), 3 (use of VIMAGE jails) and 5 (VIMAGE on 8.0) print for
+rows A1–A3, B1–B4, B6, C1 and E1, typed into `vjail shell` on the lab of a folder under
+[examples](../examples/README.md). The answers of FreeBSD 13.2 are those of a recorded machine where it was given the
+very line; where not, the last column says what they are known by: a recorded line that it is like (under
+tests/data/freebsd-13.2), or a manual page. What differs from one run to the next stands as `MAC`, `TIME`, `JID` and the
+like, and so it is compared. `–` is no answer and exit 0. Lines without a number are not the documents': they prepare
+something, or show what became of it; `↳` are typed into the shell that the line above started.
 
 Row A2 has no command lines; its example, [A2-any-order](../examples/A2-any-order), is the answer to its question.
 """

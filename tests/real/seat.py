@@ -18,12 +18,12 @@ _PATIENCE = 20.0
 class Seat:
     """Somebody at a prompt: of the host's shell, or of one that was started there."""
 
-    def __init__(self, box: Sandbox, lab: str) -> None:
+    def __init__(self, box: Sandbox, lab: str, *host: str) -> None:
         self._terminal, inside = os.openpty()
         try:
             self._process = subprocess.Popen(
                 # The session begins inside: one that began outside has no number there.
-                box.command("setsid", "--ctty", interpreter(), "-m", "vjail", "shell", "-p", lab),
+                box.command("setsid", "--ctty", interpreter(), "-m", "vjail", "shell", "-p", lab, *host),
                 stdin=inside,
                 stdout=inside,
                 stderr=inside,

@@ -27,6 +27,7 @@ _BY_HAND: Mapping[str, tuple[str, ...]] = {
     "B3-devfs-rules": ("--no-jails",),
     "B4-ports-tree": ("--no-jails",),
     "B6-service-jail": ("--no-jails",),
+    "C1-whole-server": ("--no-jails",),
     "E1-bridge-as-printed": (),
     "E1-bridge-with-ups": (),
 }
@@ -47,6 +48,8 @@ _FILES: Mapping[str, Mapping[str, str | None]] = {
         "rc.conf": None,
         "commands": None,
     },
+    "C1-copied-server": {"vjail.yml": None, "client": None, "serverA": None, "serverC/jail.conf": "C1.jail.conf"},
+    "C1-whole-server": {"jail.conf": "C1.jail.conf", "rc.conf": None, "commands": None, "files": None},
     "C2-nic-in-jail": {"vjail.yml": None, "client": None, "serverC/jail.conf": "C2.jail.conf"},
     "C3-bridge-by-hand": {"vjail.yml": None, "commands": None, "client": None, "serverC": None},
     "C3-rc-conf-as-printed": {"vjail.yml": None, "client": None, "serverC/rc.conf": "C3.rc.conf"},
@@ -178,6 +181,15 @@ def test_service_jail(said: Callable[[int], dict[str, Result]], uid: int) -> Non
     assert _answered(4) in result.out, result
     head = "   JID  IP Address      Hostname                      Path\n"
     assert result.out.endswith(f"\nStopping jails: jail_01 jail_02.\n{head}"), result
+
+
+def test_whole_server(said: Callable[[int], dict[str, Result]], uid: int) -> None:
+    result = said(uid)["C1-whole-server"]
+    assert [line.partition(":")[0] for line in _failures(result)] == ["mergemaster"] * 2, "the printed -d"
+    assert "\nStarting jails: serverA.\n" in result.out, result
+    assert "\nStarting syslogd.\n" in result.out, "what its rc printed"
+    assert re.search(r"\n5\nlo0\nStarting Network: em1.\n(.+\n)+\tinet 192.168.2.4 ", result.out), result
+    assert result.out.endswith("\nStopping jails: serverA.\nem0 lo0 em1\n"), result
 
 
 def test_bridge_as_printed_lets_nothing_through(said: Callable[[int], dict[str, Result]], uid: int) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -303,6 +303,21 @@ class Up:
                     noted.setdefault(line, []).append(jail.name)
         for line, names in noted.items():
             self._progress.line(f"{', '.join(names)}: no effect here: {line}")
+        self._warn_of_rulesets(prepared, watcher.done)
+
+    def _warn_of_rulesets(self, prepared: Prepared, started: Collection[str]) -> None:
+        """A ruleset that does not exist is no error on FreeBSD, and hides nothing (row C1)."""
+        view = prepared.host.kernel.view()
+        for checked in prepared.found.jails:
+            ruleset, name = checked.jail.parameter("devfs_ruleset"), checked.jail.block
+            text = checked.jail.text("devfs_ruleset") or ""
+            if ruleset is None or name not in started or not checked.pseudo.mount_devfs or not text.isdecimal():
+                continue
+            if int(text) and not view.devfs_rules(int(text)):
+                self._progress.line(
+                    f"{self._place(prepared.spec, ruleset.span)}{name}: devfs ruleset {text} is defined nowhere, so "
+                    f"every device shows in /dev; define it in devfs.rules: [NAME={text}]"
+                )
 
     # --- saying it ---------------------------------------------------------------------------------------------------
 

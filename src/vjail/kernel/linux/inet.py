@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket as sockets
+import struct
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
@@ -15,6 +17,8 @@ from vjail.kernel.linux.ports import Port, Ports, as_freebsd, tolerant
 from vjail.kernel.observed import Address, Inet, Inet6, Kind
 
 _CONF6 = "/proc/sys/net/ipv6/conf"
+_ETHERTYPE_ARP, _ETHERTYPE_IP, _ARPHRD_ETHER, _ARPOP_REQUEST = 0x0806, 0x0800, 1, 1
+_BROADCAST = b"\xff" * 6
 
 
 class Inets:
@@ -64,6 +68,26 @@ class Inets:
             return
         with as_freebsd():
             self.put(port, address)
+        if isinstance(address, Inet) and port.up:
+            self._announce(port, address.address)
+
+    def _announce(self, port: Port, address: IPv4Address) -> None:
+        """Tell the neighbours of what is up already that an address is here now, as FreeBSD's arp_ifinit does.
+
+        Who had it elsewhere before knows it anew at once. What comes up later Linux announces by itself (arp_notify).
+        """
+        lladdr = port.ifnet.lladdr
+        if lladdr is None:
+            return
+        request = struct.pack("!HHBBH", _ARPHRD_ETHER, _ETHERTYPE_IP, len(lladdr), 4, _ARPOP_REQUEST)
+        request += lladdr + address.packed + bytes(len(lladdr)) + address.packed
+        to = (port.ifnet.name, _ETHERTYPE_ARP, 0, _ARPHRD_ETHER, _BROADCAST)
+        with (
+            contextlib.suppress(OSError),
+            self._ports.vnets.inside(port.vnet),
+            sockets.socket(sockets.AF_PACKET, sockets.SOCK_DGRAM) as packets,
+        ):
+            packets.sendto(request, to)
 
     def put(self, port: Port, address: Address) -> None:
         """Give a device an address. Raises NetlinkError."""

@@ -24,6 +24,8 @@ _FRESH = {
     # An address is answered for only on its own interface.
     f"{_IPV4}/conf/all/arp_ignore": "1",
     f"{_IPV4}/conf/all/arp_announce": "2",
+    # What comes up tells its neighbours whose its addresses are now.
+    f"{_IPV4}/conf/all/arp_notify": "1",
     f"{_IPV4}/conf/all/promote_secondaries": "1",
     f"{_IPV4}/conf/default/promote_secondaries": "1",
     f"{_IPV4}/icmp_ratelimit": "0",
