@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -66,6 +67,7 @@ def typed(box: Sandbox, case: Case) -> list[tuple[Line, str]]:
 def test_linux_shows_what_the_cases_say(box: Sandbox, summary: Callable[[str], None]) -> None:
     # Without root and without 8021q no frame gets a tag (docs/without-root.md).
     without = {"vlan"} if box.uid != 0 and not Path("/proc/net/vlan").exists() else set()
+    without |= set() if shutil.which("nft") else {"pf"}
     chosen = [case for case in cases() if not case.needs & without]
     write(box, chosen)
     up = box.vjail("up", LAB)

@@ -108,7 +108,6 @@ NOT_MODELLED: Mapping[tuple[str, int], str] = {
     ("observed/b1_two_jails.txt", 52): "id(1) without options is not known",
     ("observed/i_destroy_and_ownership.txt", 51): "dmesg(8) is not known",
     (_I9, 1): "nc(1) is not known, nor what two sockets do",
-    **{("replay/pf.txt", number): "pfctl is not there yet" for number in (*range(1, 9), *range(10, 16))},
 }
 
 

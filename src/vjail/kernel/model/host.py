@@ -89,7 +89,7 @@ class ModelHost:
         self.sysctls = Sysctls(
             self.modules.image, _HARDWARE, journal, jails=self.queries, network=self.driver, devfs=self.devfs
         )
-        self.pf_driver = MemoryPacketFilter()
+        self.pf_driver = MemoryPacketFilter(self.driver, clock)
         self.packet_filters = PacketFilters(self.pf_driver, clock, journal, interfaces_of=self.network.host_interfaces)
         self.kernel = Host(
             release,

@@ -111,7 +111,11 @@ class InetLayer:
             if not out.ifnet.up:
                 self._ether.lost(out, mark, Loss.LOOPBACK_DOWN)
                 return Errno.EHOSTUNREACH
-            self._accept(out, packet, Mark(Step.SENT, out, f"to {packet.destination}", mark))
+            mark = Mark(Step.SENT, out, f"to {packet.destination}", mark)
+            filtered = self._filter(net, out, packet, mark, outbound=True)
+            if filtered is None:
+                return Errno.EACCES
+            self._accept(out, *filtered)
             return None
         return self._leave(net, route, packet, mark, Step.SENT)
 
@@ -218,7 +222,7 @@ class InetLayer:
             case Discovery():
                 self._nd_input(device, payload, mark)
             case Packet():
-                self._accept(device, payload, mark)
+                self._accept(device, replace(payload, tag="") if payload.tag else payload, mark)
             case _:
                 pass
 
@@ -288,7 +292,7 @@ class InetLayer:
         if packet.destination.version == 6 and Nd6.IFDISABLED in device.ifnet.nd6:
             self._ether.lost(device, mark, Loss.DISABLED)
             return
-        if net.filter is not None and device.ifnet.kind is not DeviceKind.LOOPBACK:
+        if net.filter is not None:
             filtered = self._filter(net, device, packet, mark, outbound=False)
             if filtered is None:
                 return

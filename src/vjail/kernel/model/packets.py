@@ -74,6 +74,8 @@ class Packet:
     ttl: int = TTL
     dont_fragment: bool = False
     pieces: int = 0
+    tag: str = ""
+    """What pf's rules have tagged it with on its way through the host where it is."""
 
     @property
     def length(self) -> int:
