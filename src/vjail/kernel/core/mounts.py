@@ -178,8 +178,12 @@ class Mounts:
         place = self._uncovered(Vnode(ROOT, ""))
         for name in path.split("/"):
             if name:
-                place = self._uncovered(Vnode(place.mount, f"{place.path}/{name}"))
+                place = self.step(place, name)
         return place
+
+    def step(self, place: Vnode, name: str) -> Vnode:
+        """The vnode called `name` in the directory `place`, or the root of what is mounted on it."""
+        return self._uncovered(Vnode(place.mount, f"{place.path}/{name}"))
 
     def origin(self, place: Vnode) -> Vnode:
         """The vnode that really holds the file: below a nullfs what it shows, and so on."""

@@ -149,10 +149,10 @@ class HostFiles:
 
         `follow`: also a link in the last place.
         """
-        base = "" if root == "/" else root
-        done: list[str] = []
         pending = [part for part in reversed(path.split("/")) if part not in ("", ".")]
-        node: Node | None = self.node(base or "/")
+        start = here = self.mounts.lookup(root)
+        done: list[tuple[str, Vnode]] = []
+        node = self._at(here)
         links = 0
         while pending:
             if node is None:
@@ -162,26 +162,32 @@ class HostFiles:
             part = pending.pop()
             if part == "..":
                 if done:
-                    done.pop()
-                node = self.node(_joined(base, done))
+                    here = done.pop()[1]
+                node = self._at(here)
                 continue
-            done.append(part)
-            node = self.node(_joined(base, done))
+            done.append((part, here))
+            here = self.mounts.step(here, part)
+            node = self._at(here)
             if node is not None and node.kind is FileKind.LINK and (pending or follow):
                 links += 1
                 if links > _MOST_LINKS:
                     raise KernelError(Errno.ELOOP)
-                done.pop()
+                here = done.pop()[1]
                 if node.link.startswith("/"):
                     done.clear()
+                    here = start
                 pending += [each for each in reversed(node.link.split("/")) if each not in ("", ".")]
-                node = self.node(_joined(base, done))
-        return _joined(base, done), node
+                node = self._at(here)
+        base = "" if root == "/" else root
+        return f"{base}/{'/'.join(name for name, _ in done)}" if done else root, node
+
+    def _at(self, place: Vnode) -> Node | None:
+        origin = self.mounts.origin(place)
+        return self.stores[origin.mount].get(origin.path or "/")
 
     def node(self, real: str) -> Node | None:
         """What is at a host's path without links."""
-        store, path, _ = self.place(real)
-        return store.get(path)
+        return self._at(self.mounts.lookup(real))
 
     def place(self, real: str) -> tuple[Store, str, bool]:
         """The file system that a host's path without links is on, the path there, and whether it is read-only."""
@@ -363,10 +369,6 @@ class SessionFiles:
         """The path with every symbolic link followed."""
         real = self._existing(path)[0]
         return real if self._root == "/" else real[len(self._root) :] or "/"
-
-
-def _joined(base: str, parts: Sequence[str]) -> str:
-    return f"{base}/{'/'.join(parts)}" if parts else base or "/"
 
 
 def _parents(path: str) -> Iterator[str]:
