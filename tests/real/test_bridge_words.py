@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lives import kill, server
 from sandbox import Sandbox
 from typist import Typist, typing
 
@@ -126,8 +127,18 @@ def test_sticky_addresses_stay_and_a_full_member_takes_no_others(box: Sandbox) -
         ok(typist, f"ifconfig bridge0 deladdr {D}")
         assert len(hears(typist, send(2, UNKNOWN, EVERYBODY), "epair3b")) == 1, "there is room again"
         assert hears(typist, send(2, D, EVERYBODY), "epair3b") == []
+        # Another server watches on.
+        kill(server(box))
+        assert box.vjail("ls", "sticky").code == 0
+        assert hears(typist, send(2, D, EVERYBODY), "epair3b") == []
         ok(typist, "ifconfig bridge0 flush")
         assert addresses(typist) == {A: "epair1a flags=2<STICKY>"}
+        for source in (B, D):
+            assert len(hears(typist, send(2, source, EVERYBODY), "epair3b")) == 1
+        assert hears(typist, send(2, UNKNOWN, EVERYBODY), "epair3b") == []
+        hears(typist, send(1, C, EVERYBODY), "epair3b")
+        assert addresses(typist)[C] == "epair1a flags=2<STICKY>"
+        ok(typist, f"ifconfig bridge0 deladdr {C}")
         ok(typist, "ifconfig bridge0 ifmaxaddr epair2a 0")
         assert len(hears(typist, send(2, D, EVERYBODY), "epair3b")) == 1
         ok(typist, "ifconfig bridge0 flushall")

@@ -103,7 +103,6 @@ class Bridges:
         if bridge.up:
             try:
                 self._stack.driver.attach(bridge, member)
-                self._stack.driver.configure_member(bridge, member)
             except KernelError:
                 del state.members[member.ident]
                 member.member = None

@@ -131,7 +131,7 @@ class NetworkDriver(Protocol):
         ...
 
     def attach(self, bridge: IfNet, member: IfNet) -> None:
-        """Let the bridge have the member's frames; called only while the bridge is up.
+        """Let the bridge have the member's frames, by its flags and numbers; called only while the bridge is up.
 
         A member with SPAN in its flags (`bridge.bridge.members[member.ident]`) gets a copy of every frame instead.
         """
@@ -142,7 +142,7 @@ class NetworkDriver(Protocol):
         ...
 
     def configure_member(self, bridge: IfNet, member: IfNet) -> None:
-        """Put the member's flags and numbers (`bridge.bridge.members[member.ident]`) into effect while attached."""
+        """Put changed flags and numbers of an attached member (`bridge.bridge.members[member.ident]`) into effect."""
         ...
 
     def configure_bridge(self, bridge: IfNet) -> None:

@@ -115,7 +115,6 @@ class Link:
             member = self._stack.interfaces[ident]
             if bridge.up:
                 self._stack.driver.attach(bridge, member)
-                self._stack.driver.configure_member(bridge, member)
             else:
                 self._stack.driver.detach(bridge, member)
 

@@ -63,7 +63,6 @@ class Vxlans:
         bridge = self._stack.interfaces[ifnet.member.bridge] if ifnet.member is not None else None
         if bridge is not None and bridge.up:
             driver.attach(bridge, ifnet)
-            driver.configure_member(bridge, ifnet)
 
     def _configure(self, caller: Caller, operation: ConfigureVxlan) -> None:
         ifnet, state = self._vxlan(caller, operation.name)

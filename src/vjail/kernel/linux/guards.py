@@ -34,11 +34,12 @@ class Guards:
         self._ports = ports
         self._watch = watch
         self._posts: dict[int, _Post] = {}
-        self._locked: set[int] = set()
+        self._locked: dict[int, bool] = {}
+        """Whether a member is locked, once that has been seen to."""
 
     def is_locked(self, member: IfNet) -> bool:
         """Whether a member has as many addresses as it may."""
-        return member.ident in self._locked
+        return self._locked.get(member.ident, False)
 
     def keep(self, member: IfNet) -> None:
         """Watch over an attached member as its flags and numbers ask for, or no more."""
@@ -57,13 +58,20 @@ class Guards:
 
     def leave(self, member: IfNet) -> None:
         """Watch over a member no more."""
-        self._locked.discard(member.ident)
+        self._locked.pop(member.ident, None)
         for vnet, post in list(self._posts.items()):
             post.members.discard(member.ident)
             if not post.members:
                 self._watch.remove(post.socket.fileno())
                 post.socket.close()
                 del self._posts[vnet]
+
+    def adopt(self) -> None:
+        """Watch over the members that another server has attached."""
+        for port in self._ports:
+            bridge = self._ports.find(port.ifnet.member.bridge) if port.ifnet.member is not None else None
+            if bridge is not None and bridge.ifnet.up and port.index:
+                self.keep(port.ifnet)
 
     def _hear(self, vnet: int) -> None:
         post = self._posts[vnet]
@@ -106,9 +114,9 @@ class Guards:
         """Lock or unlock the member, and forget what it learnt beyond its limit, the latest first."""
         # Lock it first: what is forgotten would be learnt again.
         full = len(entries) >= most
-        if full != (member.ident in self._locked):
+        if full != self._locked.get(member.ident):
             socket.request(links.lock_port(index, full))
-            (self._locked.add if full else self._locked.discard)(member.ident)
+            self._locked[member.ident] = full
         entries.sort(key=lambda entry: -entry.updated)
         socket.request(
             *(

@@ -39,7 +39,8 @@ class LinuxNetwork:
         self.set_arp, self.set_promiscuous = settings.set_arp, settings.set_promiscuous
         self.set_description = settings.set_description
 
-        self._bridges = bridges = Bridges(ports, Guards(ports, watch))
+        self._guards = Guards(ports, watch)
+        self._bridges = bridges = Bridges(ports, self._guards)
         self.spanning_tree = bridges.tree
         self.configure_member, self.configure_bridge = bridges.configure_member, bridges.configure_bridge
         self.bridge_addresses, self.bridge_flush = bridges.addresses, bridges.flush
@@ -70,6 +71,7 @@ class LinuxNetwork:
         """Take over interfaces that another server made."""
         self._making.adopt(interfaces)
         self._vlans.adopt()
+        self._guards.adopt()
 
     def attach(self, bridge: IfNet, member: IfNet) -> None:
         """Let the bridge have the member's frames; tagged ones too, which its vlans had until now."""

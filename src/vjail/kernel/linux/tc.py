@@ -1,4 +1,4 @@
-"""Traffic filters in rtnetlink's terms: eBPF programs that see what comes in at a link, or what it sends.
+"""Traffic filters in rtnetlink's terms: eBPF programs and others that see what comes in at a link, or what it sends.
 
 A link's filters hang on its clsact qdisc, which all who have one there share: each has a priority of its own, and a
 program that has nothing to say of a frame leaves it to the next (`CONTINUE`). Sources: linux/pkt_sched.h, pkt_cls.h.
@@ -10,6 +10,7 @@ import enum
 import errno
 import socket as sockets
 import struct
+from collections.abc import Sequence
 
 from vjail.kernel.linux import netlink as nl
 from vjail.kernel.linux.netlink import NetlinkError, Request, Socket
@@ -37,24 +38,33 @@ class Side(enum.IntEnum):
 class Priority(enum.IntEnum):
     """Whose filter it is, and in which order they see a frame."""
 
+    MIRROR = 0x0001
+    """The first of those that copy to span ports, one for each, all below VLAN."""
     VLAN = 0x4000
 
 
 def attach(socket: Socket, index: int, side: Side, priority: Priority, program: int, name: str) -> None:
     """Let the program behind a descriptor decide on frames of a link, in place of the one that did. NetlinkError."""
-    qdisc = _TCMSG.pack(0, index, _CLSACT_HANDLE, _CLSACT, 0) + nl.text(_TCA_KIND, "clsact")
-    options = nl.nested(
-        _TCA_OPTIONS,
+    options = (
         nl.u32(_TCA_BPF_FD, program),
         nl.text(_TCA_BPF_NAME, name),
         nl.u32(_TCA_BPF_FLAGS, _DIRECT_ACTION),
     )
-    body = _TCMSG.pack(0, index, _HANDLE, side, priority << 16 | _ANY_PROTOCOL) + nl.text(_TCA_KIND, "bpf") + options
+    add_filter(socket, index, side, priority, "bpf", options, handle=_HANDLE)
+
+
+def add_filter(
+    socket: Socket, index: int, side: Side, priority: int, kind: str, options: Sequence[bytes], *, handle: int = 0
+) -> None:
+    """Add a filter of any kind; with a `handle` in place of the one that has it. Raises NetlinkError."""
+    qdisc = _TCMSG.pack(0, index, _CLSACT_HANDLE, _CLSACT, 0) + nl.text(_TCA_KIND, "clsact")
+    body = _TCMSG.pack(0, index, handle, side, priority << 16 | _ANY_PROTOCOL) + nl.text(_TCA_KIND, kind)
+    body += nl.nested(_TCA_OPTIONS, *options)
     socket.request(Request(nl.RTM_NEWQDISC, qdisc, nl.NLM_F_CREATE | nl.NLM_F_EXCL, tolerate=(errno.EEXIST,)))
     socket.request(Request(nl.RTM_NEWTFILTER, body, nl.NLM_F_CREATE))
 
 
-def detach(socket: Socket, index: int, side: Side, priority: Priority) -> None:
+def detach(socket: Socket, index: int, side: Side, priority: int) -> None:
     """Take a filter away, and the qdisc with the last one; nothing where there is none. Raises NetlinkError."""
     body = _TCMSG.pack(0, index, 0, side, priority << 16 | _ANY_PROTOCOL)
     socket.request(Request(nl.RTM_DELTFILTER, body, tolerate=_GONE))
