@@ -22,7 +22,7 @@ def program() -> Iterator[Path]:
     """A copy of vjail that every user may read, outside anyone's home."""
     place = Path(tempfile.mkdtemp(prefix="vjail-test."))
     place.chmod(0o755)
-    skipped = shutil.ignore_patterns("__pycache__", "*.pyc")
+    skipped = shutil.ignore_patterns("*.pyc.*")
     shutil.copytree(TOP / "src", place / "src", ignore=skipped)
     shutil.copytree(Path(yaml.__file__).parent, place / "src" / "yaml", ignore=skipped)
     for path in (place, *place.rglob("*")):

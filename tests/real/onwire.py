@@ -1,7 +1,7 @@
 """What tests run on lab hosts to look at frames on a wire and to make some; it needs nothing but Python.
 
 `watch INTERFACE COMMAND…` captures while a command runs and writes one JSON object a frame: what a switch would see,
-tags and all, whether the tag travels in the frame or beside it. `serve` and `call` speak TCP, `send` sends one frame.
+tags and all, whether the tag travels in the frame or beside it. `serve` and `call` speak TCP, `send` sends frames.
 """
 
 from __future__ import annotations

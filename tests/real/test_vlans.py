@@ -10,7 +10,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,24 +41,58 @@ _CANNOT = "nothing is sent: no 8021q in this kernel, and no eBPF filter: Operati
 _HERE = Path(__file__).parent
 
 
+class Line:
+    """A shell on a host that stays; a line typed into it costs no program that starts."""
+
+    def __init__(self, box: Sandbox, host: str) -> None:
+        words = box.command(interpreter(), "-m", "vjail", "shell", "-p", LAB, host)
+        self._shell = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=box.environ
+        )
+        self._file = f"/tmp/said.{host}"
+
+    def type(self, line: str) -> Result:
+        """Type a line and wait for what it says."""
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(
+            f"{{\n{line}\n}} </dev/null >{self._file} 2>{self._file}.err; code=$?\n"
+            f"cat {self._file}; echo '{_MARK}'; cat {self._file}.err; echo \"{_MARK}$code\"\n"
+        )
+        self._shell.stdin.flush()
+        parts = ["", ""]
+        for number in range(2):
+            while not (read := self._shell.stdout.readline()).startswith(_MARK):
+                assert read, f"the shell has gone: {line}"
+                parts[number] += read
+        return Result(int(read.removeprefix(_MARK)), *parts)
+
+    def leave(self) -> None:
+        """End it."""
+        self._shell.communicate(timeout=30)
+
+
+_MARK = "== the end "
+
+
 @dataclass(frozen=True)
 class Trunk:
     """The lab, brought up; `sends` tells whether this machine has a way to make vlans for this user."""
 
     box: Sandbox
+    lines: Mapping[str, Line]
     sends: bool
 
     def on(self, host: str, line: str) -> Result:
-        """Type a line on a host, which must go well."""
-        done = self.box.vjail("shell", "-p", LAB, host, "-c", line)
+        """Type a line on a host, the last of whose commands must go well."""
+        done = self.lines[host].type(line)
         assert done.code == 0, f"{line}: {done}"
         return done
 
     def watch(self, host: str, interface: str, line: str) -> list[dict[str, Any]]:
         """The frames that pass an interface of a host while a line is carried out there."""
         quoted = line.replace("'", "'\\''")
-        done = self.on(host, f"python3 /root/onwire.py watch {interface} sh -c '{quoted}'")
-        return [json.loads(each) for each in done.out.splitlines()]
+        return _frames(self.on(host, f"python3 /root/onwire.py watch {interface} sh -c '{quoted}'").out)
 
     def pings(self, host: str, address: str, jail: str = "") -> bool:
         """Whether two pings are both answered; False where none is."""
@@ -65,6 +100,10 @@ class Trunk:
         said = self.on(host, line).out
         assert "2 packets transmitted, 2 packets received" in said or " 0 packets received" in said, said
         return " 2 packets received" in said
+
+
+def _frames(said: str) -> list[dict[str, Any]]:
+    return [json.loads(each) for each in said.splitlines()]
 
 
 @pytest.fixture(
@@ -89,7 +128,10 @@ def made(request: pytest.FixtureRequest, program: Path) -> Iterator[Trunk]:
             up = box.vjail("up", LAB)
             assert up.code == 0, up
             log = box.run("sh", "-c", "cat $(find /run /tmp -name server.log)").out
-            yield Trunk(box, f"em0.100: {_CANNOT}\n" not in log)
+            lines = {host: Line(box, host) for host in "ab"}
+            yield Trunk(box, lines, f"em0.100: {_CANNOT}\n" not in log)
+            for line in lines.values():
+                line.leave()
             down = box.vjail("down", LAB)
             assert down.code == 0, down
     finally:
@@ -108,7 +150,7 @@ def trunk(made: Trunk) -> Trunk:
 def test_without_a_way_the_log_says_so_and_nothing_is_sent(made: Trunk) -> None:
     if made.sends:
         pytest.skip("there is a way")
-    said = made.box.vjail("shell", "-p", LAB, "a", "-c", "ping -c 1 -t 1 192.168.100.2")
+    said = made.lines["a"].type("ping -c 1 -t 1 192.168.100.2")
     assert said.err == "ping: sendto: Network is down\n", said
     shown = made.on("a", "ifconfig em0.100").out
     assert "\tinet 192.168.100.1 netmask 0xffffff00" in shown
@@ -171,21 +213,15 @@ def test_priority_and_802_1ad_and_a_vlan_on_a_vlan(trunk: Trunk) -> None:
 def test_tcp_at_an_mtu_of_1500_in_frames_a_wire_can_carry(trunk: Trunk) -> None:
     """64 kB each way over IPv4 and IPv6: no frame is longer than a tagged one may be, every checksum is right."""
     for address in ("192.168.100.2", "2001:db8:100::2"):
-        serving = trunk.box.start(*_typed("b", "python3 /root/onwire.py serve 7777"))
-        try:
-            frames = trunk.watch("a", "em0", f"python3 /root/onwire.py call {address} 7777 65536 >&2")
-        finally:
-            serving.communicate(timeout=30)
+        trunk.on("b", "python3 /root/onwire.py serve 7777 &")
+        frames = trunk.watch("a", "em0", f"python3 /root/onwire.py call {address} 7777 65536")
+        trunk.on("b", "wait")
         segments = [each for each in frames if each.get("protocol") == 6]
         assert {each["out"] for each in segments} == {True, False}
         assert all(each["tags"] == [[0x8100, 100, 0]] for each in segments)
         assert max(each["length"] for each in segments) == 1518
         wrong = [each for each in segments if not each["right"]]
         assert wrong == []
-
-
-def _typed(host: str, line: str) -> tuple[str, ...]:
-    return (interpreter(), "-m", "vjail", "shell", "-p", LAB, host, "-c", line)
 
 
 def test_a_vlan_in_a_jail_and_back(trunk: Trunk) -> None:
@@ -205,7 +241,7 @@ def test_a_vlan_in_a_jail_and_back(trunk: Trunk) -> None:
 
 def test_a_parent_that_is_down_moves_or_goes(trunk: Trunk) -> None:
     assert trunk.pings("a", "192.168.100.2")
-    down = trunk.box.vjail("shell", "-p", LAB, "a", "-c", "ifconfig em0 down; ping -c 1 -t 1 192.168.100.2")
+    down = trunk.lines["a"].type("ifconfig em0 down; ping -c 1 -t 1 192.168.100.2")
     assert down.err == "ping: sendto: Network is down\n", down
     assert "<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST>" in trunk.on("a", "ifconfig em0.100").out
     trunk.on("a", "ifconfig em0 up")
@@ -244,6 +280,9 @@ def test_a_vlan_as_a_member_of_a_bridge(trunk: Trunk) -> None:
     trunk.on("b", "ifconfig vlan7 destroy")
 
 
+_WATCHED = ("em0.8", "epair0b")
+
+
 def test_a_parent_in_a_bridge(trunk: Trunk) -> None:
     """Tagged frames for others are the bridge's, those for the parent the vlan's, those for a group go to both."""
     trunk.on("a", "ifconfig bridge0 create up; ifconfig epair0 create; ifconfig epair0a up; ifconfig epair0b up")
@@ -255,14 +294,16 @@ def test_a_parent_in_a_bridge(trunk: Trunk) -> None:
         trunk.on("a", f"{vlan}; {join}" if before else f"{join}; {vlan}")
         targets = (own[1], "02:00:00:00:00:77", "ff:ff:ff:ff:ff:ff")
         frames = (f"{each.replace(':', '')}0200000000998100000888b5" + "00" * 46 for each in targets)
-        watching = [
-            trunk.box.start(*_typed("a", f"python3 /root/onwire.py watch {interface} sleep 2"))
-            for interface in ("em0.8", "epair0b")
-        ]
-        trunk.on("b", f"sleep 1; python3 /root/onwire.py send em0 {' '.join(frames)}")
+        for interface in _WATCHED:
+            until = f"touch /tmp/{interface}; until [ -e /tmp/sent ]; do sleep 0.1; done"
+            watch = f"python3 /root/onwire.py watch {interface} sh -c '{until}' >/tmp/{interface}.frames"
+            trunk.on("a", f"rm -f /tmp/{interface} /tmp/sent; {watch} &")
+        trunk.on("a", f"for each in {' '.join(_WATCHED)}; do until [ -e /tmp/$each ]; do sleep 0.1; done; done")
+        trunk.on("b", f"python3 /root/onwire.py send em0 {' '.join(frames)}")
+        trunk.on("a", "touch /tmp/sent; wait")
         seen = [
-            [(each["to"], each["tags"]) for each in map(json.loads, done.splitlines()) if each["type"] == 0x88B5]
-            for done in (each.communicate(timeout=30)[0] for each in watching)
+            [(each["to"], each["tags"]) for each in _frames(said) if each["type"] == 0x88B5]
+            for said in (trunk.on("a", f"cat /tmp/{interface}.frames").out for interface in _WATCHED)
         ]
         assert seen[0] == [(own[1], []), ("ff:ff:ff:ff:ff:ff", [])]
         assert seen[1] == [(each, [[0x8100, 8, 0]]) for each in ("02:00:00:00:00:77", "ff:ff:ff:ff:ff:ff")]
@@ -278,6 +319,7 @@ def test_another_server_takes_vlans_over(trunk: Trunk) -> None:
     trunk.on("a", "jexec j ifconfig em0.5 10.5.0.1/24")
     trunk.on("b", "ifconfig em0.5 create inet 10.5.0.2/24")
     kill(server(trunk.box))
+    assert trunk.box.vjail("ls", LAB).code == 0
     assert trunk.pings("a", "10.5.0.2", jail="j")
     assert trunk.pings("a", "192.168.100.2")
     trunk.on("a", "ifconfig em0.100 vlanpcp 6; ifconfig em0.6 create inet 10.6.0.1/24")

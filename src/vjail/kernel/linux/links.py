@@ -96,17 +96,28 @@ def new_vlan(name: str, parent: int, tag: int, proto: int, pcp: int) -> Request:
 
     It may be up while its parent is down, as FreeBSD's may.
     """
-    priorities = (nl.attribute(_IFLA_VLAN_QOS_MAPPING, struct.pack("=II", each, pcp)) for each in _PRIORITIES)
-    data = nl.nested(
-        IFLA_INFO_DATA,
+    information = _vlan_information(
         nl.u16(_IFLA_VLAN_ID, tag),
         nl.attribute(_IFLA_VLAN_PROTOCOL, struct.pack(">H", proto)),
         nl.attribute(_IFLA_VLAN_FLAGS, struct.pack("=II", _VLAN_FLAG_LOOSE_BINDING, _VLAN_FLAG_LOOSE_BINDING)),
-        nl.nested(_IFLA_VLAN_EGRESS_QOS, *priorities),
+        _vlan_priority(pcp),
     )
-    information = nl.nested(IFLA_LINKINFO, nl.text(IFLA_INFO_KIND, "vlan"), data)
     body = info() + nl.text(IFLA_IFNAME, name) + nl.u32(_IFLA_LINK, parent) + information
     return Request(nl.RTM_NEWLINK, body, nl.NLM_F_CREATE | nl.NLM_F_EXCL)
+
+
+def set_vlan_priority(index: int, pcp: int) -> Request:
+    """Change the priority of what a vlan sends."""
+    return Request(nl.RTM_NEWLINK, info(index) + _vlan_information(_vlan_priority(pcp)))
+
+
+def _vlan_information(*data: bytes) -> bytes:
+    return nl.nested(IFLA_LINKINFO, nl.text(IFLA_INFO_KIND, "vlan"), nl.nested(IFLA_INFO_DATA, *data))
+
+
+def _vlan_priority(pcp: int) -> bytes:
+    priorities = (nl.attribute(_IFLA_VLAN_QOS_MAPPING, struct.pack("=II", each, pcp)) for each in _PRIORITIES)
+    return nl.nested(_IFLA_VLAN_EGRESS_QOS, *priorities)
 
 
 def configure_bridge(index: int, settings: dict[int, bytes]) -> Request:

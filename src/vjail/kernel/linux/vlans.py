@@ -33,18 +33,18 @@ _CANNOT = (errno.EPERM, errno.ENOSYS, errno.ENOENT, errno.EOPNOTSUPP)
 """What is said of eBPF or of traffic filters by a kernel without, or to a user who may not."""
 
 
-@dataclass(slots=True)
-class _Pair:
-    """A vlan made of a veth pair: the far end's index in its parent's vnet, the parent's ident, proto and tag."""
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """What the device of a vlan is made for: the parent's ident, and the tag."""
 
-    far: int
     parent: int
     proto: int
     tag: int
 
-    def carries(self, state: VlanState) -> bool:
-        """Whether it is what a vlan is bound to."""
-        return (self.parent, self.proto, self.tag) == (state.parent, state.proto, state.tag)
+    @classmethod
+    def by(cls, state: VlanState) -> _Carried | None:
+        """What a vlan in this state is to carry, None where it is bound to nothing."""
+        return None if state.parent is None else cls(state.parent, state.proto, state.tag)
 
 
 class Vlans:
@@ -55,7 +55,10 @@ class Vlans:
         self._inets = inets
         self._settings = settings
         self._bridges = bridges
-        self._pairs: dict[int, _Pair] = {}
+        self._carried: dict[int, _Carried | None] = {}
+        """Of the vlans that have a device."""
+        self._far: dict[int, int] = {}
+        """The far end's index of those that are a veth pair; it is in the parent's vnet."""
         self._trunks: dict[int, vlan_code.Tags] = {}
         """What a parent's program knows, by the parent's ident."""
         self._bridged: set[int] = set()
@@ -67,34 +70,44 @@ class Vlans:
 
     def bind(self, vlan: IfNet, parent: IfNet) -> None:
         """Tag what `vlan` sends; where this machine can make no vlan it stays without a device, and nothing is sent."""
-        state, above = vlan.vlan, self._ports[parent.ident]
-        pair = self._pairs.get(vlan.ident)
-        port = self._ports[vlan.ident]
-        if pair is not None and state is not None and port.index and pair.carries(state):
-            with as_freebsd():
-                self._tag(above, pair.far, state)
+        state, above, port = vlan.vlan, self._ports[parent.ident], self._ports[vlan.ident]
+        if state is not None and port.index and self._carried.get(vlan.ident) == _Carried.by(state):
+            self._set_priority(port, above, state)
             return
         self.unbind(vlan)
         if state is None or not above.index:
             return
         if self._make_device(port, above, state) or self._make_pair(port, above, state):
+            self._carried[vlan.ident] = _Carried.by(state)
             self._give_back(port, parent)
 
     def unbind(self, vlan: IfNet) -> None:
-        """The opposite of bind."""
-        port, pair = self._ports[vlan.ident], self._pairs.pop(vlan.ident, None)
+        """The opposite of bind. Vlans on this one lose their devices with it."""
+        for ident in sorted(vlan.vlans):
+            self.unbind(self._ports[ident].ifnet)
+        port = self._ports[vlan.ident]
+        carried, _ = self._carried.pop(vlan.ident, None), self._far.pop(vlan.ident, None)
         if port.index:
             with as_freebsd():
                 self._ports.vnets[port.vnet].socket.request(tolerant(links.delete(port.index), errno.ENODEV))
             port.index, port.lladdr = 0, None
             port.addresses = [held.address for held in vlan.addresses]
             port.inet6.clear()
-        trunk = self._trunks.get(pair.parent) if pair is not None else None
-        if pair is not None and trunk is not None:
+        trunk = self._trunks.get(carried.parent) if carried is not None else None
+        if carried is not None and trunk is not None:
             with contextlib.suppress(KeyError):
-                trunk.drop(pair.proto, pair.tag)
+                trunk.drop(carried.proto, carried.tag)
             if not len(trunk):
-                self._end_trunk(pair.parent, trunk)
+                self._end_trunk(carried.parent, trunk)
+
+    def _set_priority(self, port: Port, above: Port, state: VlanState) -> None:
+        far = self._far.get(port.ifnet.ident)
+        with as_freebsd():
+            if far is not None:
+                self._tag(above, far, state)
+            else:
+                request = links.set_vlan_priority(port.index, state.pcp)
+                self._ports.vnets[port.vnet].socket.request(request)
 
     def _give_back(self, port: Port, parent: IfNet) -> None:
         """Set on a new device what the interface has."""
@@ -118,6 +131,8 @@ class Vlans:
         bridge = self._ports.find(vlan.member.bridge if vlan.member is not None else None)
         if bridge is not None and bridge.up:
             self._bridges.attach(bridge.ifnet, vlan)
+        for ident in sorted(vlan.vlans):
+            self.bind(self._ports[ident].ifnet, vlan)
 
     # --- 8021q -------------------------------------------------------------------------------------------------------
 
@@ -146,11 +161,10 @@ class Vlans:
         with as_freebsd():
             socket.request(links.new_veth(*ends, vlan.mtu, namespaces=(None, namespace)))
         far = self._ports.look_up(above.vnet, name)
-        pair = _Pair(far, above.ifnet.ident, state.proto, state.tag)
         try:
             socket.request(links.set_mtu(far, _LONGEST_MTU), links.set_alias(far, vlan.name))
             self._tag(above, far, state)
-            self._untag(above, [pair])
+            self._untag(above, [(state, far)])
             socket.request(links.set_flags(far, links.IFF_UP, links.IFF_UP))
         except OSError as error:
             socket.request(tolerant(links.delete(far), errno.ENODEV))
@@ -159,7 +173,7 @@ class Vlans:
                 _log.warning("%s: nothing is sent: no 8021q in this kernel, and no eBPF filter: %s", vlan.name, why)
                 return False
             raise KernelError(Errno.of_host(error.errno)) from error
-        self._pairs[vlan.ident] = pair
+        self._far[vlan.ident] = far
         return True
 
     def _tag(self, above: Port, far: int, state: VlanState) -> None:
@@ -167,12 +181,12 @@ class Vlans:
         code = vlan_code.tag(state.proto, state.tag, state.pcp, above.index)
         self._filter(self._ports.vnets[above.vnet].socket, far, code, "tag")
 
-    def _untag(self, above: Port, pairs: Sequence[_Pair]) -> None:
+    def _untag(self, above: Port, far_ends: Sequence[tuple[VlanState, int]]) -> None:
         """Let what arrives at a parent for these vlans reach them. Raises OSError."""
         ident = above.ifnet.ident
         trunk = self._trunks.get(ident) or vlan_code.Tags()
-        for pair in pairs:
-            trunk.put(pair.proto, pair.tag, pair.far, ident in self._bridged)
+        for state, far in far_ends:
+            trunk.put(state.proto, state.tag, far, ident in self._bridged)
         if ident in self._trunks:
             return
         try:
@@ -207,37 +221,39 @@ class Vlans:
         else:
             self._bridged.discard(parent.ident)
         for ident in sorted(parent.vlans):
-            pair = self._pairs.get(ident)
-            if pair is not None:
-                self._trunks[parent.ident].put(pair.proto, pair.tag, pair.far, bridged)
+            vlan, far = self._ports[ident].ifnet, self._far.get(ident)
+            if far is not None and vlan.vlan is not None:
+                self._trunks[parent.ident].put(vlan.vlan.proto, vlan.vlan.tag, far, bridged)
             elif bridged and self._ports[ident].index:
-                self.bind(self._ports[ident].ifnet, parent)
+                self.unbind(vlan)
+                self.bind(vlan, parent)
 
     # --- taking over -------------------------------------------------------------------------------------------------
 
     def adopt(self) -> None:
         """Know again the vlans that another server made; what it did not finish is made anew."""
-        by_parent: dict[int, list[_Pair]] = {}
-        for vlan, above in self._bound():
+        by_parent: dict[int, list[tuple[VlanState, int]]] = {}
+        for vlan, state, above in self._bound():
             if self._is_bridged(above.ifnet):
                 self._bridged.add(above.ifnet.ident)
+            if not self._ports[vlan.ident].index:
+                continue
+            self._carried[vlan.ident] = _Carried.by(state)
             with contextlib.suppress(NetlinkError):
-                far = self._ports.look_up(above.vnet, _far_name(vlan))
-                state = vlan.vlan or VlanState()
-                self._pairs[vlan.ident] = pair = _Pair(far, above.ifnet.ident, state.proto, state.tag)
-                by_parent.setdefault(above.ifnet.ident, []).append(pair)
-        for ident, pairs in by_parent.items():
+                far = self._far[vlan.ident] = self._ports.look_up(above.vnet, _far_name(vlan))
+                by_parent.setdefault(above.ifnet.ident, []).append((state, far))
+        for ident, far_ends in by_parent.items():
             with as_freebsd():
-                self._untag(self._ports[ident], pairs)
-        for vlan, above in self._bound():
+                self._untag(self._ports[ident], far_ends)
+        for vlan, _, above in self._bound():
             if not self._ports[vlan.ident].index:
                 self.bind(vlan, above.ifnet)
 
-    def _bound(self) -> list[tuple[IfNet, Port]]:
+    def _bound(self) -> list[tuple[IfNet, VlanState, Port]]:
         """The vlans that are bound, and the ports of their parents."""
-        vlans = [port.ifnet for port in self._ports if port.ifnet.vlan is not None]
-        parents = [self._ports.find(vlan.vlan.parent if vlan.vlan else None) for vlan in vlans]
-        return [(vlan, above) for vlan, above in zip(vlans, parents, strict=True) if above is not None]
+        vlans = [(port.ifnet, port.ifnet.vlan) for port in self._ports if port.ifnet.vlan is not None]
+        parents = [self._ports.find(state.parent) for _, state in vlans]
+        return [(*vlan, above) for vlan, above in zip(vlans, parents, strict=True) if above is not None]
 
     def _is_bridged(self, ifnet: IfNet) -> bool:
         bridge = self._ports.find(ifnet.member.bridge if ifnet.member is not None else None)
