@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -90,8 +91,7 @@ def _root(command: Sequence[str]) -> Archive:
         archive.add(path, f"/modules/{path.name}")
     archive.write_file("/modules/order", "".join(f"{path.name}\n" for path in modules).encode())
     archive.add(TOP / "tests" / "guest" / "init.py", "/sbin/guest-init")
-    words = " ".join(repr(word) for word in command)
-    script = f"#!/bin/sh\nexec /usr/bin/python3 /usr/sbin/guest-init {words}\n"
+    script = f"#!/bin/sh\nexec /usr/bin/python3 /usr/sbin/guest-init {shlex.join(command)}\n"
     archive.write_file("/init", script.encode(), 0o755)
     return archive
 

@@ -157,6 +157,14 @@ def test_without_a_way_the_log_says_so_and_nothing_is_sent(made: Trunk) -> None:
     assert "\tvlan: 100 vlanproto: 802.1q vlanpcp: 0 parent interface: em0\n" in shown
 
 
+def test_8021q_is_used_where_the_kernel_has_it(trunk: Trunk) -> None:
+    trial = "ip link add link em1 name trial type vlan id 5 && ip link delete trial"
+    has_8021q = trunk.lines["a"].type(trial).code == 0
+    shown = trunk.on("a", "ip -d link show dev em0.100").out
+    assert (" vlan protocol 802.1Q id 100 " in shown) is has_8021q
+    assert (" veth " in shown) is not has_8021q
+
+
 def test_rc_conf_makes_vlans_and_their_frames_carry_the_tags(trunk: Trunk) -> None:
     frames = trunk.watch(
         "a", "em0", "for a in 192.168.100.2 2001:db8:100::2 192.168.200.2; do ping -c 2 -i 0.1 $a; done"
@@ -334,7 +342,7 @@ def test_another_server_takes_vlans_over(trunk: Trunk) -> None:
 
 def test_nothing_is_left_of_vlans_that_are_gone(trunk: Trunk) -> None:
     def devices() -> str:
-        return trunk.on("a", "ls /sys/class/net; tc qdisc show dev em1; tc filter show dev em1 ingress").out
+        return trunk.on("a", "cut -d: -f1 /proc/net/dev; tc qdisc show dev em1; tc filter show dev em1 ingress").out
 
     before = devices()
     trunk.on("a", "ifconfig em1.5 create up; ifconfig em1.6 create up; ifconfig em1.5 destroy")
