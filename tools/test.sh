@@ -15,7 +15,7 @@ part() {
 packages() {
     missing=
     for need in ip:iproute2 nsenter:util-linux setpriv:util-linux newuidmap:uidmap gcc:gcc python3:python3 make:make \
-        ps:procps logger:bsdutils nft:nftables qemu-aarch64-static:qemu-user-static bird:bird2 \
+        ps:procps logger:bsdutils nft:nftables qemu-aarch64-static:qemu-user-static $(emulator) bird:bird2 \
         nginx:nginx; do
         command -v "${need%%:*}" >/dev/null 2>&1 || missing="$missing ${need#*:}"
     done
@@ -25,6 +25,11 @@ packages() {
         return 0
     fi
     apt-get update -qq && without_starting $missing
+}
+
+# What emulates a whole machine for tests/guest, where Debian has it.
+emulator() {
+    [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || echo qemu-system-x86_64:qemu-system-x86
 }
 
 # Daemons are for labs: on the machine itself they neither start now nor when it boots.
@@ -43,24 +48,31 @@ without_starting() {
 }
 
 # Those that need root and those of an ordinary user do not meet: each test has namespaces of its own.
+# A guest is a machine of its own.
 real() {
-    said=$(mktemp)
-    .venv/bin/pytest -m "real and not root" --durations=5 >"$said" 2>&1 &
+    said=$(mktemp -d)
+    .venv/bin/pytest -m guest tests/guest >"$said/guest" 2>&1 &
+    guest=$!
+    .venv/bin/pytest -m "real and not root" --durations=5 >"$said/user" 2>&1 &
     user=$!
-    trap 'kill $user 2>/dev/null || :; rm -f "$said"' EXIT
+    trap 'kill $guest $user 2>/dev/null || :; rm -rf "$said"' EXIT
     code=0
     echo "as root:"
     .venv/bin/pytest -m "real and root" --durations=5 || code=$?
     wait $user || code=$?
     echo "as a user:"
-    cat "$said"
+    cat "$said/user"
+    wait $guest || code=$?
+    echo "in a guest:"
+    cat "$said/guest"
     return $code
 }
 
 part packages packages
+part "guest's kernel" tools/guest_kernel.sh
 part setup "${PYTHON:-python3}" tools/setup.py dev
 part lint .venv/bin/ruff check .
 part format .venv/bin/ruff format --check .
 part types .venv/bin/mypy
-part "tests without a kernel" .venv/bin/pytest -m "not real"
+part "tests without a kernel" .venv/bin/pytest -m "not real and not guest"
 part "tests on this kernel" real

@@ -49,7 +49,21 @@ def run(command: Sequence[str], *, timeout: float) -> Ended:
         image = Path(folder) / "initramfs"
         with image.open("wb") as out:
             _root(command).write(out)
-        line = [QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048", "-nodefaults"]
+        line = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            QEMU,
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max",
+            "-smp",
+            "2",
+            "-m",
+            "2048",
+            "-nodefaults",
+        ]
         line += ["-display", "none", "-serial", "stdio", "-no-reboot"]
         line += ["-kernel", str(next(KERNEL.glob("boot/vmlinuz-*"))), "-initrd", str(image), "-append", _COMMAND_LINE]
         try:

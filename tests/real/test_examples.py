@@ -30,8 +30,12 @@ _BY_HAND: Mapping[str, tuple[str, ...]] = {
     "C1-whole-server": ("--no-jails",),
     "E1-bridge-as-printed": (),
     "E1-bridge-with-ups": (),
+    "E2-vlans-as-printed": (),
+    "E2-vlans-mended": (),
 }
 """The folders with `commands`, and how `vjail up` is called for them."""
+_TYPED_ON = {"E2-vlans-as-printed": ("fbsd",), "E2-vlans-mended": ("fbsd",)}
+"""On which host they are typed, where there are several."""
 
 _FILES: Mapping[str, Mapping[str, str | None]] = {
     "A1-on-two-hosts": {"vjail.yml": None},
@@ -61,6 +65,8 @@ _FILES: Mapping[str, Mapping[str, str | None]] = {
     "D5-one-hostid": {"vjail.yml": None, "jl-1": None, "jl-2": None},
     "E1-bridge-as-printed": {"vjail.yml": None, "commands": None},
     "E1-bridge-with-ups": {"vjail.yml": None, "commands": None},
+    "E2-vlans-as-printed": {"vjail.yml": None, "commands": None, "fbsd": None, "sw": None},
+    "E2-vlans-mended": {"vjail.yml": None, "commands": None, "fbsd": None, "sw": None},
     "E3-routing-daemons": {"vjail.yml": None, "west": None, "east": None},
     "E4-bridge-and-mtu": {"vjail.yml": None, "commands": None},
 }
@@ -106,7 +112,9 @@ def said(program: Path) -> Callable[[int], dict[str, Result]]:
 def _carry_out(box: Sandbox, folder: str) -> Result:
     up = box.vjail("up", *_BY_HAND[folder], folder)
     assert up.code == 0, up
-    done = box.vjail("shell", "-p", folder, input=(EXAMPLES / folder / "commands").read_text())
+    done = box.vjail(
+        "shell", "-p", folder, *_TYPED_ON.get(folder, ()), input=(EXAMPLES / folder / "commands").read_text()
+    )
     pings = _pings_of_every_pair(box, folder) if folder == "E1-bridge-with-ups" else ""
     down = box.vjail("down", folder)
     assert down.code == 0, down
@@ -205,6 +213,42 @@ def test_bridge_with_ups_joins_every_pair(said: Callable[[int], dict[str, Result
     assert _failures(result) == [], result
     assert result.out.count(_answered(4)) == 1, result
     assert result.out.count(_answered(2)) == 2 + 6, result
+
+
+def _skip_where_nothing_is_sent(result: Result, uid: int) -> None:
+    """Without root, on a kernel without 8021q, vlans have no device, and that is what every ping says."""
+    if uid != 0 and not any(count for _, count in _vlan_pings(result)):
+        down = {"ping: sendto: Network is down", "ping: UDP connect: Network is down"}
+        assert {line for line in _failures(result) if line.startswith("ping")} == down, result
+        pytest.skip("needs 8021q in the kernel, or root")
+
+
+def _vlan_pings(result: Result) -> list[tuple[str, int]]:
+    """The addresses that were pinged, in order, and how many answers came."""
+    found = re.findall(r"^--- (\S+) ping6? statistics ---\n.* (\d+) packets received", result.out, re.MULTILINE)
+    return [(address, int(count)) for address, count in found]
+
+
+_ELSEWHERE = [("192.168.0.102", 0), ("192.168.0.2", 0), ("2406:b800:beef::1", 0)]
+
+
+def _peers(*answered: int) -> list[tuple[str, int]]:
+    return [(f"{network}10{i}", 2) for i in answered for network in ("192.168.0.", "2406:b800:beef::")]
+
+
+def test_vlans_as_printed_leave_one_jail_without(said: Callable[[int], dict[str, Result]], uid: int) -> None:
+    result = said(uid)["E2-vlans-as-printed"]
+    assert _failures(result)[0] == "ifconfig: SIOCSETVLAN: Device busy", result
+    _skip_where_nothing_is_sent(result, uid)
+    assert _vlan_pings(result) == [*_peers(1, 2), ("192.168.0.103", 0), *_ELSEWHERE], result
+    assert _failures(result)[1:] == ["ping: sendto: Network is down"] * 2 + ["ping: UDP connect: Network is down"]
+
+
+def test_vlans_mended_join_those_with_one_tag(said: Callable[[int], dict[str, Result]], uid: int) -> None:
+    result = said(uid)["E2-vlans-mended"]
+    _skip_where_nothing_is_sent(result, uid)
+    assert _failures(result) == [], result
+    assert _vlan_pings(result) == [*_peers(1, 2, 3), *_ELSEWHERE], result
 
 
 # --- by jail.conf -----------------------------------------------------------------------------------------------------
