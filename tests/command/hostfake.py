@@ -322,6 +322,9 @@ class FakeSystem:
     def mounts(self) -> Sequence[Any]:
         return self._machine.mounts.mounts(self._caller)
 
+    def mounted(self, name: str) -> Any:
+        return self._machine.mounts.mounted(self._caller, name)
+
     def devfs_rulesets(self) -> Sequence[int]:
         return self._machine.devfs.rulesets(self._caller)
 

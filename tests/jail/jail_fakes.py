@@ -240,6 +240,10 @@ class FakeSystem:
     def mounts(self) -> Sequence[Mounted]:
         return self.host.files.mounts
 
+    def mounted(self, name: str) -> Mounted | None:
+        found = [each for each in self.host.files.mounts if name in (each.target, each.source)]
+        return found[-1] if found else None
+
     def sysctl(self, name: str) -> Sequence[tuple[str, str]]:
         if name not in self.host.sysctls:
             raise KernelError(Errno.ENOENT)

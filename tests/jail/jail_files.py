@@ -130,7 +130,11 @@ class FakeFiles:
         # Mounts do not change what a path is called.
         whole = self._absolute(path)
         entry = self.tree.get(whole)
-        return self._absolute(entry.target) if isinstance(entry, Link) else whole
+        if isinstance(entry, Link):
+            return self._absolute(entry.target)
+        if self.kind(path) is None:
+            raise KernelError(Errno.ENOENT)
+        return whole
 
 
 @dataclass(frozen=True)

@@ -98,23 +98,20 @@ def _by_name(session: Session, line: _Line, name: str) -> bool:
 
 def _find(session: Session, name: str) -> Mounted | None:
     """The file system meant: by its fsid, its mount point, or what is mounted; else by where the path leads."""
-    table = session.system.mounts()[::-1]
     plain = name.rstrip("/") or "/"
-    for key in ("fsid", "target", "source"):
-        found = next((each for each in table if plain and getattr(each, key) == plain), None)
-        if found is not None:
-            return found
-    return _find_by_path(session, table, plain)
+    return session.system.mounted(plain) or _find_by_path(session, plain)
 
 
-def _find_by_path(session: Session, table: Sequence[Mounted], path: str) -> Mounted | None:
+def _find_by_path(session: Session, path: str) -> Mounted | None:
     try:
         real = session.files.realpath(path)
     except KernelError as error:
         session.err(f"umount: {path}: statfs: {error.errno.text}\n")
         session.err(f"umount: {path}: unknown file system\n")
         return None
-    found = next((each for each in table if each.target == real), None)
+    found = session.system.mounted(real)
+    if found is not None and found.target != real:
+        found = None
     if found is None and session.files.kind(real) is FileKind.DIRECTORY:
         session.err(f"umount: {path}: not a file system root directory\n")
     elif found is None:

@@ -7,6 +7,7 @@ recorded in observed/b1_two_jails.txt (`jexec -l jail_01 env`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from vjail.kernel.errno import Errno, KernelError
@@ -32,25 +33,33 @@ def by_uid(files: Files, uid: int) -> User | None:
 
 
 def _find(files: Files, column: int, value: str) -> User | None:
-    for line in files.read(_PASSWD).decode("utf-8", "surrogateescape").splitlines():
+    passwd = files.read(_PASSWD)
+    try:
+        group = files.read(_GROUP)
+    except KernelError as error:
+        # It is read only where there is somebody to look for in it.
+        if error.errno is not Errno.ENOENT and _user(passwd, b"", column, value) is not None:
+            raise
+        group = b""
+    return _user(passwd, group, column, value)
+
+
+@functools.lru_cache(maxsize=64)
+def _user(passwd: bytes, group: bytes, column: int, value: str) -> User | None:
+    """The first user with that value in a column; every command of every jail asks, and the files hardly change."""
+    for line in passwd.decode("utf-8", "surrogateescape").splitlines():
         fields = line.split(":")
         if len(fields) < 7 or fields[column] != value or not (fields[2].isdecimal() and fields[3].isdecimal()):
             continue
         name, _, uid, gid, *_, home, shell = fields
-        return User(name, int(uid), int(gid), _groups(files, name, int(gid)), home, shell)
+        return User(name, int(uid), int(gid), _groups(group, name, int(gid)), home, shell)
     return None
 
 
-def _groups(files: Files, name: str, gid: int) -> tuple[int, ...]:
+def _groups(group: bytes, name: str, gid: int) -> tuple[int, ...]:
     """The groups initgroups(3) sets: the user's own first."""
-    try:
-        text = files.read(_GROUP).decode("utf-8", "surrogateescape")
-    except KernelError as error:
-        if error.errno is not Errno.ENOENT:
-            raise
-        text = ""
     groups = dict.fromkeys((gid,))
-    for line in text.splitlines():
+    for line in group.decode("utf-8", "surrogateescape").splitlines():
         fields = line.split(":")
         if len(fields) >= 4 and fields[2].isdecimal() and name in fields[3].split(","):
             groups[int(fields[2])] = None

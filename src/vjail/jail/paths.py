@@ -45,6 +45,11 @@ def check_below(files: Files, root: str | None, parameter: str, path: str, *, ma
     root = root or ""
     if not path.startswith(root) or path[len(root) : len(root) + 1] != "/":
         return None
+    try:
+        if files.realpath(path) == path:
+            return None
+    except KernelError:
+        pass  # which component it is, and why, is found out below
     end = len(root)
     while end < len(path):
         end = path.find("/", end + 1)
@@ -61,35 +66,15 @@ def check_below(files: Files, root: str | None, parameter: str, path: str, *, ma
     return None
 
 
-class MountPoints:
-    """Which file systems are mounted where, asked of the kernel as seldom as possible.
-
-    The table of a host with many jails is long: it is read once, and again only where something is not in it.
-    """
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._types: dict[str, list[str]] | None = None
-
-    def check(self, files: Files, parameter: str, path: str, fstype: str) -> str | None:
-        """What is wrong with unmounting a file system of that type from `path`, None where nothing is."""
-        try:
-            if files.kind(path) is None:
-                return f"{parameter}: {path}: {Errno.ENOENT.text}"
-            target = files.realpath(path)
-        except KernelError as error:
-            return f"{parameter}: {path}: {error.errno.text}"
-        types = self._at(target, fstype)
-        if not types:
-            return f"{parameter}: {path}: not a mount point"
-        return None if types[-1] == fstype else f"{parameter}: {path}: not a {fstype} mount"
-
-    def _at(self, target: str, fstype: str) -> list[str]:
-        if self._types is not None:
-            types = self._types.get(target)
-            if types and types[-1] == fstype:
-                return types
-        self._types = {}
-        for mounted in self._system.mounts():
-            self._types.setdefault(mounted.target, []).append(mounted.fstype)
-        return self._types.get(target, [])
+def check_mounted(system: System, files: Files, parameter: str, path: str, fstype: str) -> str | None:
+    """What is wrong with unmounting a file system of that type from `path`, None where nothing is."""
+    try:
+        if files.kind(path) is None:
+            return f"{parameter}: {path}: {Errno.ENOENT.text}"
+        target = files.realpath(path)
+    except KernelError as error:
+        return f"{parameter}: {path}: {error.errno.text}"
+    mounted = system.mounted(target)
+    if mounted is None or mounted.target != target:
+        return f"{parameter}: {path}: not a mount point"
+    return None if mounted.fstype == fstype else f"{parameter}: {path}: not a {fstype} mount"

@@ -11,7 +11,7 @@ from vjail.jail.command_line import BadLine, Mounting
 from vjail.jail.course import Stand
 from vjail.jail.execute import Context
 from vjail.jail.order import Item, Op, Work
-from vjail.jail.paths import MountPoints, check_below, check_root
+from vjail.jail.paths import check_below, check_mounted, check_root
 from vjail.jail.phases import Phase, Step, Where
 from vjail.jail.voice import Voice
 from vjail.jail.words import Line
@@ -38,7 +38,6 @@ class Steps:
         self._voice = voice
         self._print_jid = print_jid
         self._note_removed = note_removed
-        self._mounts = MountPoints(session.system)
 
     # --- command lines ------------------------------------------------------------------------------------------------
 
@@ -80,7 +79,7 @@ class Steps:
         files = self._session.files
         complaint = check_below(files, work.jail.text("path"), step.value, mounting.target)
         if complaint is None and down:
-            complaint = self._mounts.check(files, step.value, mounting.target, mounting.fstype)
+            complaint = check_mounted(self._session.system, files, step.value, mounting.target, mounting.fstype)
         if complaint is not None:
             raise Failure(complaint)
         return mounting.down(self._release) if down else mounting.up()

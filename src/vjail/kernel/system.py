@@ -83,6 +83,13 @@ class System(Protocol):
         """The mounted file systems this jail may see, in the order in which they were mounted."""
         ...
 
+    def mounted(self, name: str) -> Mounted | None:
+        """The newest of `mounts` that has `name` as its fsid; if none has, as its target; if none has, as its source.
+
+        The table of a host with many jails is long, and this does not go through it.
+        """
+        ...
+
     def devfs_rulesets(self) -> Sequence[int]:
         """The numbers of the devfs rulesets, ascending. Raises KernelError(EPERM) inside a jail."""
         ...

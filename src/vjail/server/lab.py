@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,17 +101,17 @@ class RunningLab:
         }
         self._journal.put("host", host.name, record)
 
-    def note_starting(self, host: LabHost, jails: Sequence[str]) -> None:
-        """Record which jails of a host are just being started, for a later server to take them back."""
-        if jails:
-            self._journal.put("starting", host.name, {"jails": jails})
+    def note_starting(self, host: str, jail: str, starting: bool) -> None:
+        """Record that a jail of a host is just being started, or is not, for a later server to take it back."""
+        if starting:
+            self._journal.put("starting", f"{host}:{jail}", {"host": host, "jail": jail})
         else:
-            self._journal.drop("starting", host.name)
+            self._journal.drop("starting", f"{host}:{jail}")
 
-    def half_started(self, host: LabHost) -> list[str]:
-        """The jails that another server was starting when it died."""
-        records: dict[str, Any] = dict(self._journal.records("starting"))
-        return list(records[host.name]["jails"]) if host.name in records else []
+    def half_started(self, host: str) -> list[str]:
+        """The jails that another server was starting when it died, in the order in which they began."""
+        records: list[Any] = [record for _, record in self._journal.records("starting")]
+        return [record["jail"] for record in records if record["host"] == host]
 
     def drop_host(self, host: LabHost) -> None:
         """Take a host away, whatever state it is in."""
@@ -124,7 +124,8 @@ class RunningLab:
         spaces.end_host(init)
         self.provisioner.discard(self._tree / "hosts" / name)
         self._journal.drop("host", name)
-        self._journal.drop("starting", name)
+        for jail in self.half_started(name):
+            self.note_starting(name, jail, False)
         self._store.forget(name)
 
     def _clear_away(self, known: Mapping[str, Mapping[str, Any]]) -> None:

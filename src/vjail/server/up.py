@@ -234,7 +234,7 @@ class Up:
         """Start a host's jails as rc.d/jail does."""
         host = prepared.host
         view = host.kernel.view()
-        await self._take_back(prepared, self._lab.half_started(host))
+        await self._take_back(prepared, self._lab.half_started(host.name))
         chosen = self._chosen(prepared)
         running = {jail.name for jail in view.jails()}
         missing = [name for name in chosen if name not in running]
@@ -248,7 +248,7 @@ class Up:
             self._progress,
             len(missing),
             host.name if len(self._lab.hosts) > 1 else "",
-            note=lambda jails: self._lab.note_starting(host, jails),
+            note=lambda jail, starting: self._lab.note_starting(host.name, jail, starting),
         )
         with self._console(host, lambda fd, text: said.append(text)) as streams:
             session = AgentSession(host, self._request.caller("up"), streams, watcher)
@@ -271,7 +271,7 @@ class Up:
                 # A jail whose stop commands fail stays, also where nobody is left to run them.
                 _remove(host.kernel.view(), name, paths.get(name))
                 self._progress.line(f"{name}: had begun to start; taken back")
-        self._lab.note_starting(host, ())
+                self._lab.note_starting(host.name, name, False)
 
     def _report(self, prepared: Prepared, watcher: Watcher, said: str, missing: Sequence[str]) -> None:
         """Say what failed, and what has no effect here."""

@@ -25,11 +25,11 @@ class Watcher:
     """What failed, in the order in which it did, one event a jail."""
     under_way: dict[str, None] = field(default_factory=dict)
     """The jails that have begun and not ended."""
-    done: list[str] = field(default_factory=list)
+    done: dict[str, None] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
     """The jails that jail(8) lost sight of."""
-    note: Callable[[Sequence[str]], object] = lambda _: None
-    """Is told which jails are under way whenever that changes."""
+    note: Callable[[str, bool], object] = lambda _, __: None
+    """Is told of each jail when it begins to be under way, and when that is over."""
 
     def tell(self, event: Event) -> None:
         """Be told."""
@@ -48,11 +48,11 @@ class Watcher:
             return
         if event.state is State.STARTED:
             self.under_way[name] = None
-            self.note(list(self.under_way))
+            self.note(name, True)
             return
         self._is_over(name)
         if event.state is State.FINISHED and event.action is not Action.UNDO:
-            self.done.append(name)
+            self.done[name] = None
             self.progress.done(f"{shown}: {_PAST[event.action]}", len(self.done), self.total)
         elif event.state is State.FORGOTTEN:
             self.forgotten.append(name)
@@ -60,7 +60,7 @@ class Watcher:
     def _is_over(self, name: str) -> None:
         if name in self.under_way:
             del self.under_way[name]
-            self.note(list(self.under_way))
+            self.note(name, False)
 
 
 def advice(text: str, interfaces: Sequence[str]) -> str:

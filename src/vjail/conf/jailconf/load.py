@@ -16,7 +16,7 @@ from vjail.conf.jailconf.merge import Definition, ParameterList, define, plain
 from vjail.conf.jailconf.messages import Hint, Kind, Message
 from vjail.conf.jailconf.numbers import is_number, strtol
 from vjail.conf.jailconf.parser import parse
-from vjail.conf.jailconf.reader import Reader
+from vjail.conf.jailconf.reader import Reader, remembered
 from vjail.conf.jailconf.rules import Rules
 from vjail.conf.jailconf.sections import GLOBAL, Section, Wildcards
 from vjail.conf.jailconf.syntax import Block, File, Parameter, Statement, Value
@@ -55,6 +55,12 @@ def load(file: str | Source, release: Release, reader: Reader) -> Configuration:
 
     Nothing wrong with a file is an exception: it is in the messages, and in the exit status where it is an error.
     """
+    if isinstance(file, Source):
+        return _load(file, release, reader)
+    return remembered((file, release), reader, lambda reader: _load(file, release, reader))
+
+
+def _load(file: str | Source, release: Release, reader: Reader) -> Configuration:
     loader = _Loader(release, reader)
     if isinstance(file, Source):
         loader.read(file)

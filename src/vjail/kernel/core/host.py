@@ -151,6 +151,10 @@ class View:
         """The mounted file systems this jail may see."""
         return self._host.mounts.mounts(self.caller)
 
+    def mounted(self, name: str) -> Mounted | None:
+        """The newest of `mounts` that has this fsid, else this target, else this source."""
+        return self._host.mounts.mounted(self.caller, name)
+
     def devfs_rulesets(self) -> Sequence[int]:
         """The numbers of the devfs rulesets."""
         return self._host.devfs.rulesets(self.caller)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from vjail.kernel.core.journal import Journal
@@ -132,6 +132,9 @@ class Mounts:
         self._table: dict[int, MountPoint] = {ROOT: root}
         self._covering: dict[Vnode, int] = {}
         self._on: dict[str, list[int]] = {"/": [ROOT]}
+        self._by_source: dict[str, list[int]] = {root_source: [ROOT]}
+        self._by_fsid: dict[str, list[int]] = {}
+        self._shown: dict[int, Mounted] = {ROOT: self._as_shown(root)}
         self._holders: Counter[int] = Counter()
         self._next = 1
         self._serial = 0
@@ -153,14 +156,23 @@ class Mounts:
 
     def mounts(self, caller: Caller) -> Sequence[Mounted]:
         """What getfsstat(2) shows the caller, in the order of mounting."""
-        shown = []
+        if caller.jid == 0:
+            return list(self._shown.values())
         seen = self._seen_by(caller.jid)
-        for mount in self._table.values():
-            target = seen(mount)
-            if target is not None:
-                options = words_of(self._visible_flags(mount))
-                shown.append(Mounted(mount.fstype, mount.source, target, options, mount.fsid))
-        return shown
+        return [
+            replace(self._shown[mount.ident], target=target)
+            for mount in self._table.values()
+            if (target := seen(mount)) is not None
+        ]
+
+    def mounted(self, caller: Caller, name: str) -> Mounted | None:
+        """The newest of `mounts` that has `name` as its fsid; if none has, as its target; if none has, its source."""
+        if caller.jid == 0:
+            idents = self._by_fsid.get(name) or self._on.get(name) or self._by_source.get(name)
+            return self._shown[idents[-1]] if idents else None
+        shown = self.mounts(caller)[::-1]
+        keys = ("fsid", "target", "source")
+        return next((each for key in keys for each in shown if getattr(each, key) == name), None)
 
     def points(self) -> Sequence[MountPoint]:
         """Every mounted file system but the root, in the order of mounting."""
@@ -287,7 +299,9 @@ class Mounts:
 
     def _insert(self, mount: MountPoint) -> None:
         self._table[mount.ident] = mount
-        self._on.setdefault(mount.target, []).append(mount.ident)
+        shown = self._shown[mount.ident] = self._as_shown(mount)
+        for index, key in self._indexes(shown):
+            index.setdefault(key, []).append(mount.ident)
         if mount.covered is not None:
             self._covering[mount.covered] = mount.ident
         for place in (mount.covered, mount.lower):
@@ -298,7 +312,10 @@ class Mounts:
 
     def _take_out(self, mount: MountPoint) -> None:
         del self._table[mount.ident]
-        self._on[mount.target].remove(mount.ident)
+        for index, key in self._indexes(self._shown.pop(mount.ident)):
+            index[key].remove(mount.ident)
+            if not index[key]:
+                del index[key]
         if mount.covered is not None:
             del self._covering[mount.covered]
         for place in (mount.covered, mount.lower):
@@ -351,6 +368,15 @@ class Mounts:
         while (ident := self._covering.get(place)) is not None:
             place = Vnode(ident, "")
         return place
+
+    def _as_shown(self, mount: MountPoint) -> Mounted:
+        """What the host sees of a mount; it does not change for as long as the mount is there."""
+        options = words_of(self._visible_flags(mount))
+        return Mounted(mount.fstype, mount.source, mount.target, options, mount.fsid)
+
+    def _indexes(self, shown: Mounted) -> Sequence[tuple[dict[str, list[int]], str]]:
+        """Where a mount is found, and as what."""
+        return (self._on, shown.target), (self._by_source, shown.source), (self._by_fsid, shown.fsid)
 
     def _visible_flags(self, mount: MountPoint) -> MountFlag:
         """What mount(8) shows: a nullfs has what lies below it besides its own."""

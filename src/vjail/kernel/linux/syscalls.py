@@ -95,6 +95,13 @@ MACHINE = platform.machine()
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
+# The one that is made most often, prepared.
+_OPENAT2 = MACHINES[MACHINE]["openat2"] if MACHINE in MACHINES else -1
+_OPEN_HOW = struct.Struct("=QQQ")
+_openat2 = _libc["syscall"]
+_openat2.restype = ctypes.c_long
+_openat2.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
+
 
 def call(name: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
     """Make one system call; integers as they are, bytes by address. Raises OSError."""
@@ -175,8 +182,12 @@ def pivot_root(new: str, old: str) -> None:
 
 def openat2(dirfd: int, path: str, flags: int, *, mode: int = 0, resolve: int = RESOLVE_IN_ROOT) -> int:
     """openat2(2): by default `dirfd` is the root of the walk, absolute paths and links included."""
-    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
-    return call("openat2", dirfd, os.fsencode(path or "."), how, len(how))
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
+    result: int = _openat2(_OPENAT2, dirfd, os.fsencode(path or "."), how, _OPEN_HOW.size)
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"openat2: {os.strerror(code)}")
+    return result
 
 
 def pidfd_open(pid: int) -> int:
