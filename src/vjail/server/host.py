@@ -321,8 +321,13 @@ class LabHost:
         prison = self.prisons.prison(jid)
         return prison is not None and (prison.own_vnet or "raw_sockets" in prison.allow)
 
+    def settle(self) -> None:
+        """Let everything be as the host's kernel has it, before somebody looks who does not ask here."""
+        self.network_driver.settle()
+
     def network_of(self, jid: int) -> AbstractContextManager[None]:
         """To be in a jail's vnet for a while."""
+        self.settle()
         return self._lab.network(self.vnets[self.prisons.vnet_of(jid)].namespace)
 
     def check_reachable(self, jid: int, destination: IPv4Address | IPv6Address, zone: str | None) -> None:

@@ -113,6 +113,11 @@ class RunningLab:
         records: list[Any] = [record for _, record in self._journal.records("starting")]
         return [record["jail"] for record in records if record["host"] == host]
 
+    def settle(self) -> None:
+        """Let everything be as the hosts' kernels have it."""
+        for host in self.hosts.values():
+            host.settle()
+
     def drop_host(self, host: LabHost) -> None:
         """Take a host away, whatever state it is in."""
         del self.hosts[host.name]

@@ -84,7 +84,10 @@ class Server:
                 return 127
             words = (os.path.basename(opening.argv[0]), *opening.argv[1:])
             session = AgentSession(host, caller(words, opening), streams)
-            return await run(session, path)
+            try:
+                return await run(session, path)
+            finally:
+                host.settle()
 
         self._begin(connection, serve, lambda: self._clients.subtract((place,)))
 

@@ -27,6 +27,9 @@ from vjail.session import Exit, Process, StartError, User
 from vjail.view.text import as_text
 from vjail.view.topology import as_json
 
+_GRACE = 2.0
+"""Seconds until a lab that was taken down, and is still there, is one to be looked at."""
+
 
 async def answer(lab: RunningLab, opening: Opening, streams: Streams) -> int:
     """Answer one request; the exit code."""
@@ -42,6 +45,12 @@ async def answer(lab: RunningLab, opening: Opening, streams: Streams) -> int:
     except Unfit as unfit:
         streams.write(2, f"vjail: {unfit}\n")
         return 1
+    finally:
+        if name == "down" and not request.details["jails"]:
+            # Whoever asked is about to end the lab; only if nobody does is there anything to be seen.
+            asyncio.get_running_loop().call_later(_GRACE, lab.settle)
+        else:
+            lab.settle()
 
 
 # --- up and down ------------------------------------------------------------------------------------------------------

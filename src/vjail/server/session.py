@@ -211,6 +211,7 @@ class AgentSession:
         return AgentProcess(self._streams.conversation, child, stands_for_caller=process.interactive)
 
     async def _spawn(self, process: Process) -> Child:
+        self._host.settle()
         target = process.jid or self._caller.jid
         elsewhere = self._caller.outside or target != self._caller.at
         jail = self._host.jails.held(target) if elsewhere and target else nullcontext()
@@ -304,6 +305,7 @@ class AgentSession:
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+        self._host.settle()
         await asyncio.sleep(seconds)
 
     def time(self) -> float:

@@ -110,8 +110,11 @@ class NetworkDriver(Protocol):
         """Whether IPv6 runs on it at all (clear of IFDISABLED); off, its IPv6 addresses stay but are not used."""
         ...
 
-    def move(self, ifnet: IfNet, vnet: int, name: str) -> None:
-        """Move it from `ifnet.vnet` to `vnet`, down, without addresses and with IPv6 off, under `name`."""
+    def move(self, ifnet: IfNet, vnet: int, name: str, *, ending: bool = False) -> None:
+        """Move it from `ifnet.vnet` to `vnet`, down, without addresses and with IPv6 off, under `name`.
+
+        `ending`: the vnet that it leaves ends; nobody is in it any more.
+        """
         ...
 
     def add_address(self, ifnet: IfNet, address: Address) -> None:

@@ -92,7 +92,7 @@ class Moves:
             raise KernelError(Errno.EEXIST)
         self._move(ifnet, target, ifnet.name)
 
-    def _move(self, ifnet: IfNet, target: Vnet, name: str) -> None:
+    def _move(self, ifnet: IfNet, target: Vnet, name: str, *, ending: bool = False) -> None:
         """Move it: it loses bridge, vlans, addresses, UP and groups, and keeps the rest.
 
         The cloner finds only what it made in its own vnet: the cloner's group comes along out of the home vnet, not
@@ -104,7 +104,7 @@ class Moves:
         self._link.lower(ifnet)
         if ifnet.vxlan is not None:
             self._stack.driver.unbind_vxlan(ifnet)
-        self._stack.driver.move(ifnet, target.number, name)
+        self._stack.driver.move(ifnet, target.number, name, ending=ending)
         leaves_home = ifnet.vnet == ifnet.home
         self._stack.place(ifnet).detach(ifnet)
         ifnet.vnet, ifnet.name, ifnet.index = target.number, name, target.next_index()
@@ -135,7 +135,7 @@ class Moves:
     def _send_home(self, ifnet: IfNet) -> Returned:
         home = self._stack.home(ifnet)
         name = ifnet.name
-        self._move(ifnet, home, _name_at_home(ifnet, home))
+        self._move(ifnet, home, _name_at_home(ifnet, home), ending=True)
         return Returned(home.number, name, ifnet.name)
 
 

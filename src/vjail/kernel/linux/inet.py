@@ -14,7 +14,7 @@ from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.linux import links
 from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.linux.ports import Port, Ports, as_freebsd, tolerant
-from vjail.kernel.observed import Address, Inet, Inet6, Kind
+from vjail.kernel.observed import Address, Inet, Inet6, Kind, Nd6
 
 _CONF6 = "/proc/sys/net/ipv6/conf"
 _ETHERTYPE_ARP, _ETHERTYPE_IP, _ARPHRD_ETHER, _ARPOP_REQUEST = 0x0806, 0x0800, 1, 1
@@ -51,6 +51,7 @@ class Inets:
         fib.set_up(port.ifnet.ident, port.up)
         for held in port.ifnet.addresses:
             fib.add_address(port.ifnet.ident, held.address)
+        port.inet6_enabled = Nd6.IFDISABLED not in port.ifnet.nd6
         port.inet6 = {a.address: a for a in (h.address for h in port.ifnet.addresses) if isinstance(a, Inet6)}
         if port.index:
             with contextlib.suppress(OSError):

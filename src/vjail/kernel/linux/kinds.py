@@ -21,19 +21,14 @@ class Device:
     """How an interface is realised.
 
     `make` is None where nothing is made: the device is there already (`found`), or there is none until the interface
-    has something to carry, if ever. `linux` are the names by which Linux knows the devices that are made. What Linux
-    keeps where it was made (`stays`) is made anew where the interface moves to.
+    has something to carry, if ever (of an epair see epairs.py). `linux` are the names by which Linux knows the devices
+    that are made. What Linux keeps where it was made (`stays`) is made anew where the interface moves to.
     """
 
     make: Make | None = None
     found: bool = False
     linux: tuple[str, ...] = ()
     stays: bool = False
-
-
-def _make_veth(vnets: VnetSpaces, vnet: int, interfaces: Sequence[IfNet], name: str) -> None:
-    a, b = ((each.name, each.lladdr or bytes(6)) for each in interfaces)
-    vnets[vnet].socket.request(links.new_veth(a, b, interfaces[0].mtu))
 
 
 def _make_bridge(vnets: VnetSpaces, vnet: int, interfaces: Sequence[IfNet], name: str) -> None:
@@ -66,7 +61,7 @@ def _make_tuntap(vnets: VnetSpaces, vnet: int, interfaces: Sequence[IfNet], name
 
 DEVICES = {
     Kind.NIC: Device(found=True),
-    Kind.EPAIR: Device(_make_veth, linux=("veth",)),
+    Kind.EPAIR: Device(linux=("veth",)),
     Kind.BRIDGE: Device(_make_bridge, linux=("bridge",), stays=True),
     Kind.LOOPBACK: Device(_make_loopback, linux=("bridge",), stays=True),
     Kind.VLAN: Device(linux=("vlan", "veth")),

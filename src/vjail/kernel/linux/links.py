@@ -18,7 +18,7 @@ NAME_ROOM = 15
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
 IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 18, 20, 26, 28, 29
-_IFLA_OPERSTATE, _IFLA_LINKMODE, _IFLA_CARRIER = 16, 17, 33
+_IFLA_OPERSTATE, _IFLA_LINKMODE, _IFLA_GROUP, _IFLA_CARRIER = 16, 17, 27, 33
 _IF_OPER_DORMANT, _IF_OPER_UP = 5, 6
 _IFLA_LINK_NETNSID, _IFLA_TARGET_NETNSID, _IFLA_NEW_IFINDEX = 37, 46, 49
 IFLA_INFO_KIND, IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
@@ -137,6 +137,16 @@ def configure_port(index: int, settings: dict[int, bytes]) -> Request:
 def delete(index: int) -> Request:
     """Remove a link."""
     return Request(nl.RTM_DELLINK, info(index))
+
+
+def set_group(index: int, group: int) -> Request:
+    """Put a link into a group."""
+    return Request(nl.RTM_NEWLINK, info(index) + nl.u32(_IFLA_GROUP, group))
+
+
+def delete_group(group: int) -> Request:
+    """Remove all links of a group, which takes Linux no longer than one. ENODEV where there is none."""
+    return Request(nl.RTM_DELLINK, info() + nl.u32(_IFLA_GROUP, group))
 
 
 def set_flags(index: int, flags: int, change: int) -> Request:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.linux import links
+from vjail.kernel.linux.epairs import Epairs
 from vjail.kernel.linux.inet import Inets
 from vjail.kernel.linux.kinds import DEVICES, MADE, Device
 from vjail.kernel.linux.netlink import NetlinkError
@@ -23,10 +24,11 @@ from vjail.kernel.observed import Kind
 class Making:
     """Devices coming, going and moving between vnets."""
 
-    def __init__(self, ports: Ports, inets: Inets, stations: Stations) -> None:
+    def __init__(self, ports: Ports, inets: Inets, stations: Stations, epairs: Epairs) -> None:
         self._ports = ports
         self._inets = inets
         self._stations = stations
+        self._epairs = epairs
         self._lacking: dict[Kind, str] = {}
 
     def lacks(self, kind: Kind) -> str:
@@ -45,9 +47,13 @@ class Making:
     def create(self, interfaces: Sequence[IfNet]) -> None:
         """Make an interface, or both halves of an epair."""
         first = interfaces[0]
+        if first.kind is Kind.EPAIR:
+            self._epairs.create(interfaces)
+            return
         device = DEVICES[first.kind]
         has_device = device.found or device.make is not None
         with as_freebsd():
+            self._epairs.bury()
             if device.make is not None:
                 device.make(self._ports.vnets, first.vnet, interfaces, first.name)
             indexes = [self._ports.look_up(each.vnet, each.name) if has_device else 0 for each in interfaces]
@@ -60,7 +66,10 @@ class Making:
         """Remove an interface, or both halves of an epair, wherever they are."""
         ports = [self._ports.leave(each.ident) for each in interfaces]
         first = ports[0]
-        if first.index and first.ifnet.name != LOOPBACK:
+        if first.ifnet.kind is Kind.EPAIR:
+            with as_freebsd():
+                self._epairs.destroy(ports)
+        elif first.index and first.ifnet.name != LOOPBACK:
             with as_freebsd():
                 socket = self._ports.vnets[first.vnet].socket
                 socket.request(tolerant(links.delete(first.index), errno.ENODEV))
@@ -72,6 +81,7 @@ class Making:
             return
         socket = self._ports.vnets[port.vnet].socket
         with as_freebsd():
+            self._epairs.bury()
             try:
                 socket.request(links.rename(port.speaker, name))
             except NetlinkError as error:
@@ -82,8 +92,8 @@ class Making:
                     socket.request(links.set_flags(port.speaker, 0, links.IFF_UP), links.rename(port.speaker, name))
                     socket.request(links.set_flags(port.speaker, links.IFF_UP, links.IFF_UP))
 
-    def move(self, ifnet: IfNet, vnet: int, name: str) -> None:
-        """Move it to `vnet`, down and without addresses."""
+    def move(self, ifnet: IfNet, vnet: int, name: str, *, ending: bool = False) -> None:
+        """Move it to `vnet`, down and without addresses; `ending`: the vnet that it leaves ends."""
         source = self._ports.vnets[self._ports[ifnet.ident].vnet].socket
         port = self._ports.leave(ifnet.ident)
         port.inet6.clear()
@@ -92,16 +102,20 @@ class Making:
         if port.index:
             with as_freebsd():
                 device = DEVICES[ifnet.kind]
-                if device.stays and device.make is not None:
+                if ending and ifnet.kind is Kind.EPAIR:
+                    self._epairs.leave_behind(port, source)
+                elif device.stays and device.make is not None:
                     device.make(self._ports.vnets, vnet, [ifnet], name)
                     source.request(links.delete(port.index))
                 else:
+                    self._epairs.bury()
                     # Promiscuous mode does not go with it; what the core then wants it says again.
                     source.request(
                         links.set_flags(port.index, 0, links.IFF_UP | links.IFF_PROMISC),
                         links.move(port.index, self._ports.vnets[vnet].namespace, name),
                     )
-                port.index = self._ports.look_up(vnet, name)
+                if port.index:
+                    port.index = self._ports.look_up(vnet, name)
         self._ports.enter(port, vnet)
 
     # --- taking over ---
@@ -118,12 +132,18 @@ class Making:
                 self._stations.adopt(port)
         self._put_right()
         for port in self._ports:
+            other = self._ports.find(port.ifnet.peer)
+            # The first half's ident is the smaller one.
+            if other is not None and port.ifnet.ident < other.ifnet.ident and not (port.index and other.index):
+                self._epairs.make_again(port, other)
+        for port in self._ports:
             self._adopt_address(port)
         for port in self._ports:
             self._inets.adopt(port)
         for port in self._ports:
             self._stations.put_right(port)
         self._ports.adopt_routes()
+        self._epairs.settle()
 
     def _adopt_address(self, port: Port) -> None:
         """Find out whether a device has the address it should have, or would not take it."""

@@ -125,6 +125,12 @@ class Socket:
         """The socket's descriptor."""
         return self._socket.fileno()
 
+    def again(self) -> Socket:
+        """Another descriptor of the same socket, for who needs it longer than its owner."""
+        other = Socket.__new__(Socket)
+        other._socket, other._sequence = self._socket.dup(), self._sequence
+        return other
+
     def close(self) -> None:
         """Close it."""
         self._socket.close()

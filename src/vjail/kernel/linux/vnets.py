@@ -60,6 +60,9 @@ class VnetSpaces:
         self._lab = lab
         self._vnets: dict[int, VnetSpace] = {}
 
+    def __contains__(self, number: int) -> bool:
+        return number in self._vnets
+
     def __getitem__(self, number: int) -> VnetSpace:
         return self._vnets[number]
 

@@ -88,7 +88,7 @@ class MemoryDriver:
     def set_inet6(self, ifnet: IfNet, enabled: bool) -> None:
         """The flag is in the core's record."""
 
-    def move(self, ifnet: IfNet, vnet: int, name: str) -> None:
+    def move(self, ifnet: IfNet, vnet: int, name: str, *, ending: bool = False) -> None:
         """Move it: down, without addresses."""
         device = self.devices[ifnet.ident]
         self._leave(device)
