@@ -152,7 +152,7 @@ def from_machine(tree: Tree, extent: Machine, writer: Writer) -> list[str]:
         return []
     usr.write_over(tree, writer.small, writer.source)
     tree.fill(writer.source.path("/usr"), at="/usr")
-    for path, text in merged_links(writer.source, writer.toolkit.root).items():
+    for path, text in writer.links.items():
         tree.link(path, text)
     return ["files of /usr that not everyone may read were left out, and set-user-id bits were not kept"]
 

@@ -18,7 +18,6 @@ from functools import cached_property
 from vjail.lab.userland.mounter import Mounter
 from vjail.lab.userland.needs import Plan
 from vjail.lab.userland.skeleton import EVERYTHING, Part
-from vjail.lab.userland.toolkit import merged_links
 from vjail.lab.userland.tree import Tree
 from vjail.lab.userland.write import Writer
 
@@ -117,7 +116,7 @@ class Userland:
     def _write(self, tree: Tree, parts: Collection[Part], hostid: str | None = None) -> None:
         self._writer.write(tree, parts, hostid)
         if Part.LIB in parts and self._extent is Extent.WHOLE:
-            for path, text in merged_links(self._writer.source, self._writer.toolkit.root).items():
+            for path, text in self._writer.links.items():
                 tree.link(path, text)
 
     def _provide_base(self, tree: Tree, dest: str, parts: Collection[Part], provided: Provided) -> None:

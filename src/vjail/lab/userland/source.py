@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _SEARCH = ("/bin", "/usr/bin", "/sbin", "/usr/sbin")
@@ -110,3 +110,14 @@ class Source:
             return sorted(os.listdir(self.path(found))) if found is not None else []
         except OSError:
             return []
+
+    def directories(self, path: str) -> Sequence[str]:
+        """The names in a directory of the source of directories that are not empty, sorted; as `list`."""
+        found = self.resolve(path)
+        try:
+            # Most of what is in a directory of libraries is not worth a further look.
+            with os.scandir(self.path(found or path)) as entries:
+                names = [each.name for each in entries if each.is_symlink() or each.is_dir(follow_symlinks=False)]
+        except OSError:
+            return []
+        return sorted(name for name in names if self.list(f"{path}/{name}"))

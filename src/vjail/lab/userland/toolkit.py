@@ -107,7 +107,6 @@ def merged_links(source: Source, closure: Closure) -> Mapping[str, str]:
     links = {f"/lib/{name}": f"../usr/lib/{name}" for name in source.list("/usr/lib")}
     directory = closure.directory
     if source.resolve(f"/{directory}") == f"/usr/{directory}" and "/" in directory:
-        for name in source.list(f"/usr/{directory}"):
-            if source.list(f"/usr/{directory}/{name}"):
-                links[f"/{directory}/{name}"] = posixpath.relpath(f"/usr/{directory}/{name}", f"/{directory}")
+        for name in source.directories(f"/usr/{directory}"):
+            links[f"/{directory}/{name}"] = posixpath.relpath(f"/usr/{directory}/{name}", f"/{directory}")
     return links

@@ -13,7 +13,7 @@ from vjail.lab.userland.libraries import Libraries
 from vjail.lab.userland.natives import AGENT, Natives
 from vjail.lab.userland.skeleton import EVERYTHING, Part
 from vjail.lab.userland.source import Source
-from vjail.lab.userland.toolkit import Toolkit, collect, write_libraries, write_programs
+from vjail.lab.userland.toolkit import Toolkit, collect, merged_links, write_libraries, write_programs
 from vjail.lab.userland.tree import Tree
 
 
@@ -36,6 +36,11 @@ class Writer:
     def toolkit(self) -> Toolkit:
         """The programs that trees get. Raises UserlandError where there is no shell."""
         return collect(self.libraries)
+
+    @cached_property
+    def links(self) -> Mapping[str, str]:
+        """What makes paths into the source's /lib work: the text of each link, by its path."""
+        return merged_links(self.source, self.toolkit.root)
 
     @cached_property
     def small(self) -> Mapping[str, str]:
