@@ -27,6 +27,8 @@ from vjail.kernel.linux import anchor
 from vjail.kernel.linux.anchor import Unable
 
 CONTROL, LOG, STATE = "control", "server.log", "state.db"
+READY, WAITS = 3, 4
+"""The descriptors by which a server says that it is ready, and is told whose it is."""
 _LOCK, _ALONE = "lock", "alone"
 _PAUSE = 0.02
 """Seconds between two looks whether somebody else is done."""
@@ -111,11 +113,18 @@ class Runtime:
 
     def begin(self) -> None:
         """Bring the lab's anchor and server into being. Raises Unable. Call it locked."""
-        if not self.is_up():
-            self._clear()
-            (self.folder / "lab").write_text(f"{self.origin}\n")
+        if self.is_up():
+            self.ensure_server()
+            return
+        self._clear()
+        (self.folder / "lab").write_text(f"{self.origin}\n")
+        server = _Server.begin(self.folder)
+        try:
             anchor.start(self.folder)
-        self.ensure_server()
+        except BaseException:
+            server.give_up()
+            raise
+        self._join(server)
 
     def end(self) -> None:
         """End all there is of the lab and remove the folder. Call it locked."""
@@ -164,19 +173,12 @@ class Runtime:
             return
         except OSError:
             pass
+        self._join(_Server.begin(self.folder))
+
+    def _join(self, server: _Server) -> None:
         found = anchor.find(self.folder)
         assert found is not None
-        told, tell = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(told)
-            _become_server(self.folder, found, tell)
-        os.close(tell)
-        try:
-            os.waitpid(child, 0)
-            ready = select.select([told], [], [], _START_SECONDS)[0] and os.read(told, 64) == b"ready"
-        finally:
-            os.close(told)
+        ready = server.join(found)
         if not ready:
             raise Unable(f"the lab's server did not start: {_last_line(self.folder / LOG)} ({self.folder / LOG})")
 
@@ -206,36 +208,94 @@ def _taken(lock: int) -> bool:
     return True
 
 
-def _become_server(folder: Path, found: anchor.Anchor, tell: int) -> None:
-    """In the child: join the lab, and in a child of it become the server. Never returns."""
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A server that has been begun: the process, where it is told which anchor it belongs to, where it says `ready`.
+
+    Loading its modules takes longer than making the anchor, so it is begun first and waits.
+    """
+
+    process: int
+    tell: int
+    told: int
+
+    @classmethod
+    def begin(cls, folder: Path) -> _Server:
+        """Begin one; it ends with `tell` unless it has joined a lab by then."""
+        told, ready = os.pipe()
+        waits, tell = os.pipe()
+        process = os.fork()
+        if process == 0:
+            _become_server(folder, waits, ready)
+        os.close(ready)
+        os.close(waits)
+        return cls(process, tell, told)
+
+    def join(self, found: anchor.Anchor) -> bool:
+        """Let it be the server of the lab with this anchor; whether it is ready to serve."""
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it has ended; its log says why
+                os.write(self.tell, str(found.pid).encode())
+            os.close(self.tell)
+            os.waitpid(self.process, 0)
+            return bool(select.select([self.told], [], [], _START_SECONDS)[0]) and os.read(self.told, 64) == b"ready"
+        finally:
+            os.close(self.told)
+
+    def give_up(self) -> None:
+        """Let it end."""
+        os.close(self.tell)
+        os.close(self.told)
+        os.waitpid(self.process, 0)
+
+
+def _become_server(folder: Path, waits: int, ready: int) -> None:
+    """In the child: become a server that waits to be told whose. Never returns."""
     try:
-        own_user = os.stat("/proc/self/ns/user").st_ino
-        rootless = os.stat(f"/proc/{found.pid}/ns/user").st_ino != own_user
         log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         null = os.open("/dev/null", os.O_RDONLY)
-        anchor.enter(found)
-        # The server's parent is to be the anchor: whoever else reaped it could keep a dead lab waiting.
-        inside = os.fork()
-        if inside:
-            os.waitpid(inside, 0)
-            os._exit(0)
-        if os.fork():
-            os._exit(0)
-        os.setsid()
-        for source, target in ((null, 0), (log, 1), (log, 2), (tell, 3)):
+        for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
-        os.closerange(4, 1 << 16)
+        # Neither may be where the other is to be.
+        waits, ready = (fcntl.fcntl(fd, fcntl.F_DUPFD, 16) for fd in (waits, ready))
+        os.dup2(waits, WAITS)
+        os.dup2(ready, READY)
+        os.closerange(max(WAITS, READY) + 1, 1 << 16)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
+        os.setsid()
         environ = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "LANG", "LC_ALL") if key in os.environ}
-        words = [sys.executable, "-m", "vjail.server", str(folder), *(["--rootless"] if rootless else [])]
         os.chdir("/")
-        os.execve(sys.executable, words, environ)
+        os.execve(sys.executable, [sys.executable, "-m", "vjail.server", str(folder)], environ)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.write(2, f"vjail: cannot start the lab's server: {error}\n".encode())
     finally:
         os._exit(1)
+
+
+def join_lab() -> bool:
+    """In a server: wait to be told which lab it is for, and be inside; True where the lab has a user namespace.
+
+    The process that returns is another one: whoever begins a server need not wait longer, and its parent is to be the
+    anchor, as whoever else had to reap it could keep a dead lab waiting. Where nobody wants the server it ends.
+    """
+    told = os.read(WAITS, 64)
+    if not told:
+        os._exit(0)
+    os.close(WAITS)
+    pid = int(told)
+    own_user = os.stat("/proc/self/ns/user").st_ino
+    rootless = os.stat(f"/proc/{pid}/ns/user").st_ino != own_user
+    anchor.enter(anchor.Anchor(pid, 0))
+    inside = os.fork()
+    if inside:
+        os.waitpid(inside, 0)
+        os._exit(0)
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    return rootless
 
 
 def _last_line(log: Path) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from vjail.command import registry
-from vjail.lab.runtime import CONTROL
+from vjail.lab.runtime import CONTROL, READY, join_lab
 from vjail.server import requests
 from vjail.server.connection import Connection, Opening
 from vjail.server.host import LabHost
@@ -122,13 +122,13 @@ class Server:
 
 
 def main(words: list[str]) -> int:
-    """`python -m vjail.server FOLDER [--rootless]`: serve the lab of this run-time folder for as long as it lives."""
+    """`python -m vjail.server FOLDER`: serve the lab of this run-time folder for as long as it lives."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     # Each vnet and each jail takes some descriptors.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     folder = Path(words[0])
-    asyncio.run(_serve(folder, rootless="--rootless" in words))
+    asyncio.run(_serve(folder, rootless=join_lab()))
     return 0
 
 
@@ -139,6 +139,6 @@ async def _serve(folder: Path, *, rootless: bool) -> None:
     gc.freeze()
     # Whoever started this may have been killed meanwhile.
     with contextlib.suppress(BrokenPipeError):
-        os.write(3, b"ready")
-    os.close(3)
+        os.write(READY, b"ready")
+    os.close(READY)
     await asyncio.get_running_loop().create_future()
