@@ -70,6 +70,16 @@ def test_routes_of_others(box: Sandbox) -> None:
     assert (done.code, done.err) == (0, ""), done
     assert "1 packets received" in box.shell("jexec r ping -c 1 -t 3 10.8.0.1", LAB).out
     assert "Network is unreachable" in box.shell("jexec r ping -c 1 -t 1 10.9.0.1", LAB).err
+    # A static route to the same destination goes first.
+    for route in ("10.8.0.0/16 10.0.0.3", "-6 fd00:8::/32 fd00::3"):
+        done = box.shell(f"jexec r route -q add {route}", LAB)
+        assert (done.code, done.err) == (0, ""), done
+    ways = box.shell("jexec r ip route get 10.8.0.1; jexec r ip -6 route get fd00:8::1", LAB).out
+    assert re.findall(r"via (\S+)", ways) == ["10.0.0.3", "fd00::3"]
+    done = box.shell(
+        "jexec r route -q delete 10.8.0.0/16 10.0.0.3; jexec r route -q -6 delete fd00:8::/32 fd00::3", LAB
+    )
+    assert (done.code, done.err) == (0, ""), done
     # route(8) deletes them, one way of several too.
     done = box.shell("jexec r route delete 10.8.0.0/16; jexec r route delete 10.7.0.0/16 10.0.0.2", LAB)
     assert (done.code, done.out) == (0, "delete net 10.8.0.0\ndelete net 10.7.0.0: gateway 10.0.0.2\n"), done

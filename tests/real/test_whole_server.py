@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from sandbox import PATH, Sandbox, interpreter
+from sandbox import NOBODY, PATH, Sandbox, interpreter
 from seat import Seat
+from test_users import subordinate
 from typed import LAB, make
 
 pytestmark = pytest.mark.real
@@ -61,6 +62,7 @@ def test_a_server_as_printed(box: Sandbox, nginx: None) -> None:
     up = box.vjail("up")
     assert up.code == 0, up
     assert f"{WHOLE}/jail.conf:10:1: serverA: devfs ruleset 10 is defined nowhere, so every device shows" in up.err, up
+    assert "ruleset 10 is none of FreeBSD's own" in box.vjail("check", WHOLE).out
     # Started by its own rc, what that printed is in the log of its console.
     console = at(box, ".", "serverC", "cat /var/log/jail_serverA_console.log")
     said = [line for line in console.splitlines() if line.startswith("Starting ")]
@@ -98,6 +100,18 @@ def test_a_server_as_printed(box: Sandbox, nginx: None) -> None:
         == "em0 lo0 em1\n"
     )
     assert box.vjail("down").code == 0
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("uid", [NOBODY], ids=["subordinate ids"])
+def test_with_subordinate_ids_daemons_give_up_root(box: Sandbox, nginx: None, uid: int) -> None:
+    with subordinate(box):
+        up = box.vjail("up", WHOLE)
+        assert up.code == 0, up
+        box.shell("jexec serverA sysrc nginx_runas='www www'; jexec serverA service nginx restart", WHOLE)
+        users = box.shell("jexec serverA ps -axo user,command", WHOLE).out
+        assert re.findall(r"^(\w+) +nginx: (\w+)", users, re.MULTILINE) == [("root", "master"), ("www", "worker")]
+        assert box.vjail("down", WHOLE).code == 0
 
 
 def _console(box: Sandbox) -> None:

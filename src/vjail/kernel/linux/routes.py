@@ -32,7 +32,8 @@ _MAIN, _OURS, _KERNEL_MADE = 254, 4, (1, 2)
 """Table main; protocol static, which vjail's routes carry; redirects and what the kernel makes itself."""
 _UNICAST, _BLACKHOLE, _UNREACHABLE = 1, 6, 7
 _UNIVERSE, _LINK = 0, 253
-_METRIC6 = 1024
+_METRIC6 = 1
+"""Before any daemon's. IPv4's have none, which is as much."""
 _USELESS = (errno.EINVAL, errno.ENETUNREACH, errno.EHOSTUNREACH)
 """What Linux says of a gateway that is one of its own addresses or that no interface leads to; FreeBSD takes both."""
 Net = IPv4Network | IPv6Network
