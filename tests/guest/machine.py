@@ -32,6 +32,8 @@ _PYTHON = (
     "_pytest", "pytest", "py.py", "pluggy", "iniconfig", "packaging", "pygments", "yaml", "_yaml",
 )  # fmt: skip
 """What tests need of the Python they run in."""
+_CPU = "max,-avx,-avx2,-la57,-smap,-smep,-pcid,-xsave"
+"""Without what costs an emulator much: the same work took 22.4 s of processor time in place of 26.2."""
 _COMMAND_LINE = "console=ttyS0 panic=-1 reboot=t mitigations=off random.trust_cpu=on quiet"
 
 

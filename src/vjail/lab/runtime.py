@@ -32,7 +32,7 @@ READY, WAITS = 3, 4
 _LOCK, _ALONE = "lock", "alone"
 _PAUSE = 0.02
 """Seconds between two looks whether somebody else is done."""
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 
 class NotUp(Exception):
