@@ -10,15 +10,15 @@ import json
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lives import kill, server
-from sandbox import NOBODY, Result, Sandbox, interpreter, sandbox
+from sandbox import NOBODY, Result, Sandbox, sandbox
+from typist import Typist
 
 pytestmark = pytest.mark.real
 
@@ -41,46 +41,12 @@ _CANNOT = "nothing is sent: no 8021q in this kernel, and no eBPF filter: Operati
 _HERE = Path(__file__).parent
 
 
-class Line:
-    """A shell on a host that stays; a line typed into it costs no program that starts."""
-
-    def __init__(self, box: Sandbox, host: str) -> None:
-        words = box.command(interpreter(), "-m", "vjail", "shell", "-p", LAB, host)
-        self._shell = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=box.environ
-        )
-        self._file = f"/tmp/said.{host}"
-
-    def type(self, line: str) -> Result:
-        """Type a line and wait for what it says."""
-        assert self._shell.stdin is not None
-        assert self._shell.stdout is not None
-        self._shell.stdin.write(
-            f"{{\n{line}\n}} </dev/null >{self._file} 2>{self._file}.err; code=$?\n"
-            f"cat {self._file}; echo '{_MARK}'; cat {self._file}.err; echo \"{_MARK}$code\"\n"
-        )
-        self._shell.stdin.flush()
-        parts = ["", ""]
-        for number in range(2):
-            while not (read := self._shell.stdout.readline()).startswith(_MARK):
-                assert read, f"the shell has gone: {line}"
-                parts[number] += read
-        return Result(int(read.removeprefix(_MARK)), *parts)
-
-    def leave(self) -> None:
-        """End it."""
-        self._shell.communicate(timeout=30)
-
-
-_MARK = "== the end "
-
-
 @dataclass(frozen=True)
 class Trunk:
     """The lab, brought up; `sends` tells whether this machine has a way to make vlans for this user."""
 
     box: Sandbox
-    lines: Mapping[str, Line]
+    lines: Mapping[str, Typist]
     sends: bool
 
     def on(self, host: str, line: str) -> Result:
@@ -128,10 +94,10 @@ def made(request: pytest.FixtureRequest, program: Path) -> Iterator[Trunk]:
             up = box.vjail("up", LAB)
             assert up.code == 0, up
             log = box.run("sh", "-c", "cat $(find /run /tmp -name server.log)").out
-            lines = {host: Line(box, host) for host in "ab"}
+            lines = {host: Typist(box, LAB, host) for host in "ab"}
             yield Trunk(box, lines, f"em0.100: {_CANNOT}\n" not in log)
             for line in lines.values():
-                line.leave()
+                line.close()
             down = box.vjail("down", LAB)
             assert down.code == 0, down
     finally:
@@ -223,7 +189,6 @@ def test_tcp_at_an_mtu_of_1500_in_frames_a_wire_can_carry(trunk: Trunk) -> None:
     for address in ("192.168.100.2", "2001:db8:100::2"):
         trunk.on("b", "python3 /root/onwire.py serve 7777 &")
         frames = trunk.watch("a", "em0", f"python3 /root/onwire.py call {address} 7777 65536")
-        trunk.on("b", "wait")
         segments = [each for each in frames if each.get("protocol") == 6]
         assert {each["out"] for each in segments} == {True, False}
         assert all(each["tags"] == [[0x8100, 100, 0]] for each in segments)
@@ -291,6 +256,11 @@ def test_a_vlan_as_a_member_of_a_bridge(trunk: Trunk) -> None:
 _WATCHED = ("em0.8", "epair0b")
 
 
+def _wait_for(names: Iterable[str]) -> str:
+    """A line that ends when there are files of these names in /tmp."""
+    return f"for each in {' '.join(names)}; do until [ -e /tmp/$each ]; do sleep 0.1; done; done"
+
+
 def test_a_parent_in_a_bridge(trunk: Trunk) -> None:
     """Tagged frames for others are the bridge's, those for the parent the vlan's, those for a group go to both."""
     trunk.on("a", "ifconfig bridge0 create up; ifconfig epair0 create; ifconfig epair0a up; ifconfig epair0b up")
@@ -305,10 +275,10 @@ def test_a_parent_in_a_bridge(trunk: Trunk) -> None:
         for interface in _WATCHED:
             until = f"touch /tmp/{interface}; until [ -e /tmp/sent ]; do sleep 0.1; done"
             watch = f"python3 /root/onwire.py watch {interface} sh -c '{until}' >/tmp/{interface}.frames"
-            trunk.on("a", f"rm -f /tmp/{interface} /tmp/sent; {watch} &")
-        trunk.on("a", f"for each in {' '.join(_WATCHED)}; do until [ -e /tmp/$each ]; do sleep 0.1; done; done")
+            trunk.on("a", f"rm -f /tmp/{interface}* /tmp/sent; ({watch}; touch /tmp/{interface}.done) &")
+        trunk.on("a", _wait_for(_WATCHED))
         trunk.on("b", f"python3 /root/onwire.py send em0 {' '.join(frames)}")
-        trunk.on("a", "touch /tmp/sent; wait")
+        trunk.on("a", "touch /tmp/sent; " + _wait_for([f"{interface}.done" for interface in _WATCHED]))
         seen = [
             [(each["to"], each["tags"]) for each in _frames(said) if each["type"] == 0x88B5]
             for said in (trunk.on("a", f"cat /tmp/{interface}.frames").out for interface in _WATCHED)
