@@ -71,11 +71,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Lines typed one after the other at the host of a lab, a folder of examples/; `up` are options of `vjail up`."""
+    """Lines typed one after the other at the host of a lab, a folder of examples/; `up` are options of `vjail up`.
+
+    `host` is which of its hosts, empty where it has one.
+    """
 
     lab: str
+    host: str
     up: tuple[str, ...]
     lines: tuple[Line, ...]
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """The lab, and the host where it must be named, as `vjail shell -p` takes them."""
+        return (self.lab, self.host) if self.host else (self.lab,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,9 @@ class NotTyped:
 def sessions() -> tuple[Session, ...]:
     """All sessions of the table, in its order."""
     return tuple(
-        Session(each["lab"], tuple(each.get("up", ())), tuple(_line(line) for line in each["lines"]))
+        Session(
+            each["lab"], each.get("host", ""), tuple(each.get("up", ())), tuple(_line(line) for line in each["lines"])
+        )
         for each in _table()["sessions"]
     )
 

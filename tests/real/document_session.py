@@ -30,9 +30,9 @@ def carry_out(box: Sandbox, session: Session) -> tuple[Answered, ...]:
     """Bring the lab of a session up, type its lines, and take it down."""
     up = box.vjail("up", *session.up, session.lab)
     assert up.code == 0, up
-    typist = Typist(box, session.lab)
+    typist = Typist(box, *session.at)
     try:
-        answers = tuple(each for line in session.lines for each in _answered(box, session.lab, typist, line))
+        answers = tuple(each for line in session.lines for each in _answered(box, session, typist, line))
     finally:
         typist.close()
         down = box.vjail("down", session.lab)
@@ -40,24 +40,24 @@ def carry_out(box: Sandbox, session: Session) -> tuple[Answered, ...]:
     return answers
 
 
-def _answered(box: Sandbox, lab: str, typist: Typist, line: Line) -> Iterator[Answered]:
+def _answered(box: Sandbox, session: Session, typist: Typist, line: Line) -> Iterator[Answered]:
     if line.needs_terminal:
-        yield from _at_a_terminal(box, lab, typist, line)
+        yield from _at_a_terminal(box, session, typist, line)
     else:
         result = typist.type(line.typed)
         yield Answered(line, Answer(result.out, result.err, result.code))
 
 
-def _at_a_terminal(box: Sandbox, lab: str, typist: Typist, line: Line) -> Iterator[Answered]:
+def _at_a_terminal(box: Sandbox, session: Session, typist: Typist, line: Line) -> Iterator[Answered]:
     within: list[Answered] = []
-    with Seat(box, lab) as seat:
+    with Seat(box, *session.at) as seat:
         if line.inside is None:
             said = seat.interrupt(line.typed, line.interrupt)
         else:
             said = seat.type(line.typed)
             within += [Answered(each, Answer(seat.type(each.typed), "", None), 1) for each in line.inside]
             for each in line.meanwhile:
-                within += _answered(box, lab, typist, each)
+                within += _answered(box, session, typist, each)
             said += seat.type("exit")
         code = int(seat.type("echo $?"))
     yield Answered(line, Answer(said, "", code))
