@@ -47,13 +47,10 @@ def test_an_ordinary_jail_is_not_reported(line: str) -> None:
 def test_what_has_no_effect_is_reported_if_it_is_asked_for() -> None:
     assert report_of("allow.chflags securelevel=2 allow.quotas") == ["securelevel", "allow.chflags", "allow.quotas"]
     assert report_of("securelevel=-1 allow.nochflags") == []
-    assert report_of("allow.nounprivileged_proc_debug ip4.nosaddrsel") == [
-        "ip4.saddrsel",
-        "allow.unprivileged_proc_debug",
-    ]
+    assert report_of("allow.nounprivileged_proc_debug ip4.nosaddrsel") == ["allow.unprivileged_proc_debug"]
 
 
-_ASKING = {"ip4.saddrsel": "ip4.nosaddrsel", "ip6.saddrsel": "ip6.nosaddrsel", "securelevel": "securelevel=1"}
+_ASKING = {"securelevel": "securelevel=1"}
 _ASKING["allow.unprivileged_proc_debug"] = "allow.nounprivileged_proc_debug"
 
 

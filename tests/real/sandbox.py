@@ -65,6 +65,8 @@ class Census:
     namespaces: frozenset[str]
     sockets: tuple[str, ...]
     files: tuple[str, ...]
+    groups: tuple[str, ...]
+    """Control groups (v2); all that is run in a sandbox begins in one of its own."""
 
 
 @dataclass
@@ -74,6 +76,7 @@ class Sandbox:
     init: subprocess.Popen[str]
     program: Path
     uid: int
+    group: Path | None = None
     before: Census | None = None
     _fd: dict[str, int] = field(default_factory=dict)
 
@@ -86,6 +89,8 @@ class Sandbox:
             line += ["--user", "--preserve-credentials"]
         elif self.uid != 0:
             words = ("setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", *words)
+        if self.group is not None:
+            line = ["sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', str(self.group), *line]
         return [*line, f"--wd={self.folder}", "--", *words]
 
     @property
@@ -171,6 +176,7 @@ class Sandbox:
             namespaces=frozenset(self._namespaces()),
             sockets=tuple(sorted(line.split()[7] for line in unix if len(line.split()) > 7)),
             files=tuple(files),
+            groups=tuple(sorted(str(path) for path in self.group.rglob("*") if path.is_dir())) if self.group else (),
         )
 
     def find(self, *words: str) -> list[int]:
@@ -232,6 +238,18 @@ class Sandbox:
             assert sorted(found) == sorted(was), f"{name}: left {left[:20]}, gone {gone[:20]}"
 
 
+def _remove(group: Path, patience: float = 5) -> None:
+    """Remove a control group; its last processes are given a moment, in seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return group.rmdir()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 def _numbers(pid: int) -> list[str]:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("NSpid:"):
@@ -249,6 +267,17 @@ def _words(pid: int) -> tuple[str, ...]:
 
 def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _control_group() -> Path | None:
+    """A control group for a sandbox, where there are any (version 2) that this process may make."""
+    for root in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")):
+        if (root / "cgroup.procs").exists() and os.geteuid() == 0:
+            group = root / f"vjail-test.{os.getpid()}.{time.monotonic_ns()}"
+            with contextlib.suppress(OSError):
+                group.mkdir()
+                return group
+    return None
 
 
 def interpreter() -> str:
@@ -270,14 +299,18 @@ def sandbox(program: Path, uid: int) -> Iterator[Sandbox]:
     init = subprocess.Popen(
         [*line, sys.executable, "-c", _INIT, str(program), *_WATCHED], stdout=subprocess.PIPE, text=True
     )
+    group = _control_group()
     try:
         assert init.stdout is not None
         ready = select.select([init.stdout], [], [], 20)[0] and init.stdout.readline()
         assert ready == "ready\n", "the sandbox did not start"
-        made = Sandbox(init, program, uid)
+        made = Sandbox(init, program, uid, group)
         made.before = made.census()
         yield made
         made.assert_clean()
     finally:
         init.kill()
         init.wait()
+        if group is not None:
+            for place in sorted([group, *(path for path in group.rglob("*") if path.is_dir())], reverse=True):
+                _remove(place)

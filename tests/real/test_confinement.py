@@ -33,10 +33,10 @@ vless   {{ vnet; allow.noset_hostname; allow.noreserved_ports; }}
 vmore   {{ vnet; {EVERYTHING} }}
 nosuser {{ vnet; allow.nosuser; }}
 vroot   {{ vnet; path = /; mount.nodevfs; mount.noprocfs; }}
-shared  {{ ip4 = inherit; exec.start = ""; }}
-sless   {{ ip4 = inherit; exec.start = ""; allow.noset_hostname; allow.noreserved_ports; }}
-smore   {{ ip4 = inherit; exec.start = ""; {EVERYTHING} }}
-sroot   {{ ip4 = inherit; exec.start = ""; path = /; mount.nodevfs; mount.noprocfs; }}
+shared  {{ ip4 = inherit; ip6 = inherit; exec.start = ""; }}
+sless   {{ ip4 = inherit; ip6 = inherit; exec.start = ""; allow.noset_hostname; allow.noreserved_ports; }}
+smore   {{ ip4 = inherit; ip6 = inherit; exec.start = ""; {EVERYTHING} }}
+sroot   {{ ip4 = inherit; ip6 = inherit; exec.start = ""; path = /; mount.nodevfs; mount.noprocfs; }}
 """
 VNETS = ("vnet", "vless", "vmore", "nosuser", "vroot")
 JAILS = (*VNETS, "shared", "sless", "smore", "sroot")

@@ -46,6 +46,7 @@ _FILES: Mapping[str, Mapping[str, str | None]] = {
         folder: {"jail.conf": "B.jail.conf", "devfs.rules": "B3.devfs.rules", "commands": None}
         for folder in ("B1-shared-base", "B2-jail-by-hand", "B3-devfs-rules", "B4-ports-tree")
     },
+    "B5-shared-stack": {"vjail.yml": None, "commands": None, "fbsd": None, "client": None},
     "B6-service-jail": {
         "jail.conf": "B.jail.conf",
         "devfs.rules": "B3.devfs.rules",

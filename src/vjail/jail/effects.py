@@ -97,9 +97,9 @@ _TABLE: tuple[Effect, ...] = (
         "enforce_statfs", "vjail's mount(8) obeys it; /proc/mounts shows the jail's own namespace whatever it says"
     ),
     # addresses without a vnet
-    *_partly("ip4.addr ip6.addr", "put on the interface and read back; what the jail uses is not kept to them"),
-    *_partly("ip4 ip6", "kept and read back; a jail without a vnet has its parent's stack whatever they say"),
-    *_none("ip4.saddrsel ip6.saddrsel", "the source address is always chosen as if true", _cleared),
+    *_works("ip4.addr ip6.addr", "added to the interface; by root the jail is held to them, on control groups by eBPF"),
+    *_works("ip4 ip6", "by root: `disable` leaves no socket of the family, `inherit` every address"),
+    *_works("ip4.saddrsel ip6.saddrsel", "without it what is sent from no address in particular is from the first"),
     # permissions
     *_partly(
         "allow.set_hostname",

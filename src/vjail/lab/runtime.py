@@ -2,7 +2,7 @@
 
 The folder holds `lock` (who changes whether the lab exists), `alone` (who brings it up or down), `anchor` (which
 process the lab's life is), `lab` (the path it was brought up from), `control` (the server's socket), `server.log`, and
-`state.db`. It vanishes with the lab.
+`state.db`; and `cgroup`, where its jails have control groups (kernel/linux/groups.py). It vanishes with the lab.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vjail.kernel.linux import anchor
+from vjail.kernel.linux import anchor, groups
 from vjail.kernel.linux.anchor import Unable
 
 CONTROL, LOG, STATE = "control", "server.log", "state.db"
@@ -129,11 +129,13 @@ class Runtime:
     def end(self) -> None:
         """End all there is of the lab and remove the folder. Call it locked."""
         anchor.end(self.folder)
+        groups.remove_recorded(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()
 
     def _clear(self) -> None:
+        groups.remove_recorded(self.folder)
         for entry in self.folder.iterdir():
             if entry.name in (_LOCK, _ALONE):
                 continue

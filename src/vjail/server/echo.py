@@ -12,6 +12,7 @@ from collections import deque
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from vjail.kernel.core.jail_addresses import owns
 from vjail.kernel.errno import Errno, KernelError
 from vjail.session import EchoOptions, EchoPacket
 
@@ -37,9 +38,15 @@ class RawEcho:
     def __init__(self, host: LabHost, jid: int, family: int, options: EchoOptions) -> None:
         if not host.may_open_raw(jid):
             raise KernelError(Errno.EPERM)
+        rule = host.rule(jid, family)
+        if rule.restricted and not rule.addresses:
+            raise KernelError(Errno.EPROTONOSUPPORT)
+        if options.source is not None and not owns(rule, options.source):
+            raise KernelError(Errno.EADDRNOTAVAIL)
         self._host = host
         self._jid = jid
         self._family = family
+        self._bound = options.source is not None
         self._waiting: deque[EchoPacket] = deque(maxlen=_KEPT)
         self._arrived = asyncio.Event()
         self._unanswered: dict[IPv4Address | IPv6Address, float] = {}
@@ -85,6 +92,7 @@ class RawEcho:
     def send(self, destination: IPv4Address | IPv6Address, packet: bytes, *, zone: str | None = None) -> None:
         """Send one ICMP message. Raises KernelError."""
         self._host.check_reachable(self._jid, destination, zone)
+        self._bind_towards(destination)
         address = self._address(destination, zone)
         now = time.monotonic()
         self._unanswered.setdefault(destination, now)
@@ -101,6 +109,12 @@ class RawEcho:
 
     def send_packet(self, destination: IPv4Address | IPv6Address, packet: bytes, *, zone: str | None = None) -> None:
         """Send a whole packet, its IP header with it. Raises KernelError."""
+        source = IPv4Address(packet[12:16]) if self._family == 4 else IPv6Address(packet[8:24])
+        rule = self._host.rule(self._jid, self._family)
+        if not owns(rule, source):
+            raise KernelError(Errno.EADDRNOTAVAIL)
+        if rule.restricted:
+            self._bind_to(source)
         self._host.check_reachable(self._jid, destination, zone)
         family = socket.AF_INET if self._family == 4 else socket.AF_INET6
         with (
@@ -112,11 +126,28 @@ class RawEcho:
             except OSError as error:
                 raise KernelError(_send_error(error.errno)) from None
 
+    def _bind_towards(self, destination: IPv4Address | IPv6Address) -> None:
+        """Let the socket of a jail that may use only some addresses have the one it sends from, as in_pcbladdr does."""
+        source = None if self._bound else self._host.source_towards(self._jid, destination)
+        if source is not None:
+            self._bind_to(source)
+
+    def _bind_to(self, source: IPv4Address | IPv6Address) -> None:
+        """Give the socket an address, by which it hears only what is sent there; it keeps the first one."""
+        if not self._bound:
+            try:
+                self._socket.bind((str(source), 0))
+            except OSError as error:
+                raise KernelError(Errno.of_host(error.errno)) from None
+            self._bound = True
+
     def source_for(
         self, destination: IPv4Address | IPv6Address, *, zone: str | None = None
     ) -> IPv4Address | IPv6Address:
         """The source address the kernel chooses towards `destination`. Raises KernelError where there is no way."""
         self._host.check_reachable(self._jid, destination, zone)
+        if (source := self._host.source_towards(self._jid, destination)) is not None:
+            return source
         family = socket.AF_INET if self._family == 4 else socket.AF_INET6
         with self._host.network_of(self._jid), socket.socket(family, socket.SOCK_DGRAM) as probe:
             try:

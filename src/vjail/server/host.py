@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vjail.kernel.core.devfs import Devfs
 from vjail.kernel.core.host import Host
+from vjail.kernel.core.jail_addresses import source_for
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.modules import Modules, generic_kernel
 from vjail.kernel.core.mount_driver import MountKind
@@ -24,11 +25,14 @@ from vjail.kernel.core.network import Network, Nic
 from vjail.kernel.core.pf import PacketFilters
 from vjail.kernel.core.prison import Prisons
 from vjail.kernel.core.prison_queries import PrisonQueries
+from vjail.kernel.core.prison_record import AddressRule
 from vjail.kernel.core.sysctl import Hardware, Sysctls
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.devices import NODES
 from vjail.kernel.linux.enter import Execution, in_host, in_jail, in_place
 from vjail.kernel.linux.files import RootedFiles
+from vjail.kernel.linux.groups import Groups
+from vjail.kernel.linux.held_jails import HeldJails
 from vjail.kernel.linux.jails import LinuxJails
 from vjail.kernel.linux.mounts import LinuxMounts
 from vjail.kernel.linux.network import LinuxNetwork
@@ -70,9 +74,13 @@ class LabHost:
         *,
         release: Release,
         agent: bytes,
+        groups: Callable[[], Groups],
         accept: Callable[[LabHost, socket.socket], None],
     ) -> None:
-        """`folder` is where its jails are pinned, `accept` is given each connection a native client makes."""
+        """`folder` is where its jails are pinned, `accept` is given each connection a native client makes.
+
+        `groups` gives the lab's control groups, or raises Unable.
+        """
         self.name = name
         self.nics: dict[str, str] = {}
         """Its cards by name, and the wire each is on."""
@@ -88,6 +96,8 @@ class LabHost:
         self.vnets = VnetSpaces(lab)
         self.mount_driver = LinuxMounts(lab, space, lambda path, on: self.jails.procfs_changed(path, on))
         watch = Watch(self._loop.add_reader, self._loop.remove_reader, self._loop.call_later)
+        self.network_driver = LinuxNetwork(self.vnets, journal, watch)
+        self.held_jails = HeldJails(name, groups, self.network_driver.ways)
         self.jails = LinuxJails(
             lab,
             space,
@@ -95,18 +105,19 @@ class LabHost:
             template,
             self.mount_driver,
             self.vnets,
+            self.held_jails,
             watch,
             root_of=lambda jid: self.queries.root(jid),
             emptied=self._emptied,
             prepare_root=self._prepare_root,
         )
-        self.network_driver = LinuxNetwork(self.vnets, journal, watch)
 
     # --- putting it together -----------------------------------------------------------------------------------------
 
     def create(self, nics: Mapping[str, bytes]) -> None:
         """Make the kernel of a host that has just come to be; its NICs (MAC by name) are in its namespace."""
         self.vnets.add(0, self.space.namespaces["net"], fresh=True)
+        self.held_jails.enter_host()
         self._assemble()
         self.network = Network(
             self.network_driver,
@@ -128,6 +139,7 @@ class LabHost:
     def restore(self) -> None:
         """Take over the kernel of a host that another server has left."""
         self.vnets.add(0, self.space.namespaces["net"], fresh=False)
+        self.held_jails.enter_host()
         self._assemble()
         self.prisons.restore()
         living = {prison.jid: prison for prison in self.prisons.prisons()}
@@ -144,6 +156,8 @@ class LabHost:
             vnet_of=self.queries.vnet_of,
             nodes=self.devfs,
         )
+        for prison in living.values():
+            self.jails.changed(prison)
         self._finish()
         for vnet in (0, *(prison.vnet for prison in living.values() if prison.own_vnet)):
             self.listen(vnet)
@@ -198,6 +212,7 @@ class LabHost:
             sysctls=self.sysctls,
             modules=self.modules,
             packet_filters=self.packet_filters,
+            applied=self.held_jails.refresh,
         )
 
     def _emptied(self, jid: int) -> None:
@@ -272,7 +287,7 @@ class LabHost:
             return in_place(execution)
         join = self._lab.outside if outside else None
         if jid == 0:
-            return in_host(execution, self.space, outside=join)
+            return in_host(execution, self.space, outside=join, door=self.held_jails.door(0))
         return in_jail(execution, self.jails.place(jid), outside=join)
 
     def is_client(self, jid: int, name: str, path: str) -> bool:
@@ -324,6 +339,25 @@ class LabHost:
     def settle(self) -> None:
         """Let everything be as the host's kernel has it, before somebody looks who does not ask here."""
         self.network_driver.settle()
+
+    def is_not_held(self, jid: int) -> bool:
+        """Whether a jail may use some addresses only, and nothing here keeps it to them (`held_jails.problem`)."""
+        prison = self.prisons.prison(jid)
+        restricted = prison is not None and (prison.ip4.restricted or prison.ip6.restricted)
+        return restricted and self.held_jails.door(jid) is None
+
+    def rule(self, jid: int, version: int) -> AddressRule:
+        """Which addresses of family 4 or 6 a jail, or the host (0), may use. KernelError(EINVAL): it has gone."""
+        prison = self.prisons.prison(jid)
+        if prison is None:
+            raise KernelError(Errno.EINVAL)
+        return prison.ip4 if version == 4 else prison.ip6
+
+    def source_towards(self, jid: int, destination: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address | None:
+        """The address a jail sends from, None where it may use all and the machine beneath chooses."""
+        rule = self.rule(jid, destination.version)
+        ways = self.network_driver.ways(self.prisons.vnet_of(jid), rule, destination.version)
+        return source_for(ways, destination)
 
     def network_of(self, jid: int) -> AbstractContextManager[None]:
         """To be in a jail's vnet for a while."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from vjail.kernel.linux import spaces
-from vjail.kernel.linux.anchor import agent_binary
+from vjail.kernel.linux.anchor import Unable, agent_binary
+from vjail.kernel.linux.groups import Groups
 from vjail.kernel.linux.hands import Hands
 from vjail.kernel.linux.spaces import LabSpace
 from vjail.kernel.linux.wires import Wires
@@ -39,8 +40,10 @@ class RunningLab:
     def __init__(
         self, folder: Path, tree: Path, *, rootless: bool, accept: Callable[[LabHost, socket.socket], None]
     ) -> None:
+        self._folder = folder
         self._tree = tree
         self._accept = accept
+        self._groups: Groups | Unable | None = None
         self.space = LabSpace.here(Hands.connect(), rootless=rootless)
         loop = asyncio.get_running_loop()
         self._store = Store(folder / STATE, lambda commit: loop.call_soon(commit))
@@ -163,8 +166,22 @@ class RunningLab:
             self._store.host(name),
             release=release,
             agent=self._agent,
+            groups=self._control_groups,
             accept=self._accept,
         )
+
+    def _control_groups(self) -> Groups:
+        """The lab's control groups, made when they are first needed. Raises Unable."""
+        if self._groups is None:
+            try:
+                if self.space.rootless:
+                    raise Unable("only root may attach eBPF programs to control groups")
+                self._groups = Groups.open(self._folder)
+            except Unable as error:
+                self._groups = error
+        if isinstance(self._groups, Unable):
+            raise self._groups
+        return self._groups
 
     def stranger(self) -> int:
         """A process number for a command from outside the lab, which has none in it."""

@@ -303,7 +303,16 @@ class Up:
                     noted.setdefault(line, []).append(jail.name)
         for line, names in noted.items():
             self._progress.line(f"{', '.join(names)}: no effect here: {line}")
+        self._warn_of_addresses(host, watcher.done)
         self._warn_of_rulesets(prepared, watcher.done)
+
+    def _warn_of_addresses(self, host: LabHost, started: Collection[str]) -> None:
+        """Jails that may use some addresses only, and that nothing keeps to them here (row B5)."""
+        where = f"{host.name}:" if len(self._lab.hosts) > 1 else ""
+        free = [each for each in host.kernel.view().jails() if each.name in started and host.is_not_held(each.jid)]
+        if free:
+            names = ", ".join(f"{where}{jail.name}" for jail in free)
+            self._progress.line(f"{names}: addresses are not enforced: {host.held_jails.problem}")
 
     def _warn_of_rulesets(self, prepared: Prepared, started: Collection[str]) -> None:
         """A ruleset that does not exist is no error on FreeBSD, and hides nothing (row C1)."""

@@ -44,6 +44,20 @@ def test_a_label_stands_once() -> None:
         code.label("here")
 
 
+def test_what_nothing_leads_to_is_left_out() -> None:
+    code = Code()
+    code.goto("end")
+    code.move(Reg.R1, 1)
+    code.label("end")
+    code.exit(7)
+    code.move(Reg.R2, 2)
+    shorter = Code()
+    shorter.goto("end")
+    shorter.label("end")
+    shorter.exit(7)
+    assert code.assemble() == shorter.assemble()
+
+
 @pytest.mark.real
 @pytest.mark.root
 class TestKernel:

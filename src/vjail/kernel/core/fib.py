@@ -107,6 +107,11 @@ class Fib:
         chosen = max(fitting, key=lambda each: _network(each).prefixlen) if fitting else next(iter(addresses), None)
         return None if chosen is None else (ident, chosen.address)
 
+    def addresses_on(self, ident: int) -> list[IP]:
+        """The addresses of an interface in the order they came; none where it is not there."""
+        port = self._ports.get(ident)
+        return [] if port is None else [each.address for each in port.addresses]
+
     @property
     def loopback(self) -> int | None:
         """The ident of the interface by which the vnet speaks with itself."""

@@ -6,10 +6,13 @@ handed each together with its `Caller`. Nothing here knows what an operation doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, TypeVar, cast
 
 from vjail.kernel.core.devfs import Devfs
+from vjail.kernel.core.jail_addresses import owns
 from vjail.kernel.core.modules import Modules
 from vjail.kernel.core.mounts import Mounts
 from vjail.kernel.core.network import Network
@@ -18,7 +21,17 @@ from vjail.kernel.core.pf import PacketFilters
 from vjail.kernel.core.prison import Prisons
 from vjail.kernel.core.sysctl import Sysctls
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.observed import BridgeAddress, Interface, Jail, KernelFile, Mounted, Neighbour, Oid, Route
+from vjail.kernel.observed import (
+    BridgeAddress,
+    Interface,
+    Jail,
+    KernelFile,
+    Mounted,
+    Neighbour,
+    Oid,
+    Route,
+    RouteFlag,
+)
 from vjail.kernel.operations import Operation
 from vjail.kernel.pf import PacketFilter, PfState
 from vjail.release import Release
@@ -40,7 +53,10 @@ class Host:
         sysctls: Sysctls,
         modules: Modules,
         packet_filters: PacketFilters,
+        applied: Callable[[], object] = lambda: None,
     ) -> None:
+        """`applied` is called after each operation."""
+        self._applied = applied
         self.release = release
         self.network = network
         self.prisons = prisons
@@ -66,9 +82,12 @@ class Host:
         handler = self._handlers.get(type(operation))
         if handler is None:
             raise KernelError(Errno.ENOSYS)
-        done = handler(caller, operation)
-        self.packet_filters.follow()
-        return cast(R, done)
+        try:
+            done = handler(caller, operation)
+            self.packet_filters.follow()
+            return cast(R, done)
+        finally:
+            self._applied()
 
     def __getstate__(self) -> dict[str, object]:
         """What a copy of the kernel needs (model/forking.py): handlers are found anew."""
@@ -109,11 +128,25 @@ class View:
 
     def interfaces(self) -> Sequence[Interface]:
         """All interfaces of the vnet in the order `ifconfig -l` shows them."""
-        return self._host.network.interfaces(self.caller)
+        return [self._own(interface) for interface in self._host.network.interfaces(self.caller)]
 
     def interface(self, name: str) -> Interface | None:
         """One interface, None where there is none of that name."""
-        return self._host.network.interface(self.caller, name)
+        found = self._host.network.interface(self.caller, name)
+        return None if found is None else self._own(found)
+
+    def _own(self, interface: Interface) -> Interface:
+        """An interface with those of its addresses that the jail may know (prison_if)."""
+        if self.caller.jid == self.caller.vnet:
+            return interface
+        return replace(interface, addresses=tuple(a for a in interface.addresses if self._owns(a.address)))
+
+    def _owns(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether an address is the jail's to use and to see; every one where it has a vnet."""
+        prison = self._host.prisons.prison(self.caller.jid)
+        if prison is None or self.caller.jid == self.caller.vnet:
+            return True
+        return owns(prison.ip4 if address.version == 4 else prison.ip6, address)
 
     def group(self, name: str) -> Sequence[str]:
         """The names of a group's members in the kernel's order."""
@@ -128,12 +161,15 @@ class View:
         return self._host.network.bridge_addresses(self.caller, bridge)
 
     def routes(self) -> Sequence[Route]:
-        """The vnet's table 0, both families."""
-        return self._host.network.routes(self.caller)
+        """The vnet's table 0, both families; on another's vnet the routes to own addresses (can_export_rte)."""
+        found = self._host.network.routes(self.caller)
+        if self.caller.jid == self.caller.vnet:
+            return found
+        return [each for each in found if RouteFlag.HOST in each.flags and self._owns(each.destination.network_address)]
 
     def neighbours(self) -> Sequence[Neighbour]:
         """The ARP and ND tables, own addresses included."""
-        return self._host.network.neighbours(self.caller)
+        return [each for each in self._host.network.neighbours(self.caller) if self._owns(each.address)]
 
     def jails(self, *, dying: bool = False) -> Sequence[Jail]:
         """The jails below this one by ascending jid."""

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from vjail.kernel.linux.syscalls import call
 
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT, _PROG_LOAD, _ATTACH, _DETACH = 0, 1, 2, 3, 4, 5, 8, 9
+_PROG_BY_ID, _QUERY = 13, 16
 _LOG_ROOM = 1 << 20
 _LICENSE = b"Dual BSD/GPL\0"
 """Of the programs as the kernel sees them; some helpers are only for those that name the GPL too."""
@@ -74,8 +75,16 @@ class Helper(enum.IntEnum):
     REDIRECT = 23
     SKB_LOAD_BYTES = 26
     GET_SOCKET_COOKIE = 46
+    SETSOCKOPT = 49
     BIND = 64
     SKB_LOAD_BYTES_RELATIVE = 68
+    SK_LOOKUP_TCP = 84
+    SK_LOOKUP_UDP = 85
+    SK_RELEASE = 86
+    SK_CGROUP_ID = 128
+    SKC_TO_TCP6_SOCK = 136
+    SKC_TO_UDP6_SOCK = 140
+    SET_RETVAL = 187
 
 
 class LoadError(OSError):
@@ -165,12 +174,14 @@ def load(kind: ProgramKind, code: bytes, name: str, attach: Attach | None = None
             raise LoadError(again.errno or errno.EINVAL, name, log.value.decode(errors="replace")) from None
 
 
-def attach_to_cgroup(cgroup: int, program: int, where: Attach) -> None:
+def attach_to_cgroup(cgroup: int, program: int, where: Attach, *, instead_of: int | None = None) -> None:
     """Attach a program to the control group (v2) behind a descriptor, beside those of groups above. Raises OSError.
 
-    What a group above has attached runs too (BPF_F_ALLOW_MULTI).
+    What a group above has attached runs too (BPF_F_ALLOW_MULTI). `instead_of`: a program attached there that this one
+    takes the place of, without a moment in which neither is there.
     """
-    _bpf(_ATTACH, struct.pack("=IIII", cgroup, program, where, _ALLOW_MULTI))
+    flags = _ALLOW_MULTI if instead_of is None else _ALLOW_MULTI | _REPLACE
+    _bpf(_ATTACH, struct.pack("=IIIII", cgroup, program, where, flags, instead_of or 0))
 
 
 def detach_from_cgroup(cgroup: int, program: int, where: Attach) -> None:
@@ -178,4 +189,16 @@ def detach_from_cgroup(cgroup: int, program: int, where: Attach) -> None:
     _bpf(_DETACH, struct.pack("=IIII", cgroup, program, where, 0))
 
 
-_ALLOW_MULTI = 2
+def attached_to_cgroup(cgroup: int, where: Attach) -> list[int]:
+    """Descriptors of the programs that are attached to just this control group there. Raises OSError."""
+    ids = (ctypes.c_uint32 * _MOST_ATTACHED)()
+    attribute = struct.pack("=IIIIQI", cgroup, where, 0, 0, ctypes.addressof(ids), _MOST_ATTACHED)
+    room = ctypes.create_string_buffer(attribute.ljust(_ROOM, b"\0"), _ROOM)
+    call("bpf", _QUERY, room, _ROOM)
+    count: int = struct.unpack_from("=I", room.raw, 24)[0]
+    return [_bpf(_PROG_BY_ID, struct.pack("=I", number)) for number in ids[:count]]
+
+
+_ALLOW_MULTI, _REPLACE = 2, 4
+_MOST_ATTACHED = 64
+"""Programs that a control group can have attached at one place."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Mapping
 
 _INSTRUCTION = struct.Struct("=BBhi")
 _LDX, _ST, _STX, _ALU32, _JMP, _JMP32, _ALU64 = 0x61, 0x62, 0x63, 0x04, 0x05, 0x06, 0x07
@@ -132,14 +133,43 @@ class Code:
         self._put(_JMP | _EXIT, 0, 0, 0, 0)
 
     def assemble(self) -> bytes:
-        """The program's bytes. Raises ValueError for a label that is nowhere."""
-        words = list(self._words)
-        for place, name in self._jumps:
-            if name not in self._labels:
-                raise ValueError(f"there is no label {name!r}")
-            code, registers, _, value = _INSTRUCTION.unpack(words[place])
-            words[place] = _INSTRUCTION.pack(code, registers, self._labels[name] - place - 1, value)
+        """The program's bytes, without what nothing leads to, which the kernel takes no program with.
+
+        Raises ValueError for a label that is nowhere.
+        """
+        targets = {place: self._target(name) for place, name in self._jumps}
+        reached = self._reached(targets)
+        places = {place: number for number, place in enumerate(sorted(reached))}
+        words = []
+        for place in places:
+            word = self._words[place]
+            if place in targets:
+                code, registers, _, value = _INSTRUCTION.unpack(word)
+                distance = places[targets[place]] - places[place] - 1
+                word = _INSTRUCTION.pack(code, registers, distance, value)
+            words.append(word)
         return b"".join(words)
+
+    def _target(self, name: str) -> int:
+        if name not in self._labels:
+            raise ValueError(f"there is no label {name!r}")
+        return self._labels[name]
+
+    def _reached(self, targets: Mapping[int, int]) -> set[int]:
+        """The instructions that can be come to."""
+        reached: set[int] = set()
+        waiting = [0] if self._words else []
+        while waiting:
+            place = waiting.pop()
+            if place in reached or place >= len(self._words):
+                continue
+            reached.add(place)
+            code = self._words[place][0]
+            if place in targets:
+                waiting.append(targets[place])
+            if code not in (_JMP | _JA, _JMP | _EXIT):
+                waiting.append(place + 1)
+        return reached
 
     def _with_value(self, code: int, to: Reg, value: Reg | int) -> None:
         if isinstance(value, Reg):

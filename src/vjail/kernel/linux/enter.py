@@ -41,11 +41,15 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class JailPlace:
-    """A jail to go into, its PID 1 running, with the rights its processes have."""
+    """A jail to go into, its PID 1 running, with the rights its processes have.
+
+    `door`: what is written into to be in its control group (groups.py), None where it has none.
+    """
 
     space: JailSpace
     init: Init
     rights: Rights
+    door: int | None = None
 
 
 def in_place(execution: Execution) -> Program:
@@ -55,11 +59,14 @@ def in_place(execution: Execution) -> Program:
     return program
 
 
-def in_host(execution: Execution, host: HostSpace, *, outside: int | None) -> Program:
-    """Run it on the host. Comes from outside the lab where `outside` is the lab's user namespace. Needs FORKS."""
+def in_host(execution: Execution, host: HostSpace, *, outside: int | None, door: int | None) -> Program:
+    """Run it on the host. Comes from outside the lab where `outside` is the lab's user namespace. Needs FORKS.
+
+    `door`: as in JailPlace.
+    """
     program = Program()
     join_host(program, host, outside=outside)
-    _execute_in_child(program, execution, None)
+    _execute_in_child(program, execution, None, door)
     return program
 
 
@@ -67,13 +74,15 @@ def in_jail(execution: Execution, place: JailPlace, *, outside: int | None) -> P
     """Run it in a jail, with no more rights than the jail has. Needs FORKS."""
     program = Program()
     join_jail(program, place.space, place.init, outside=outside)
-    _execute_in_child(program, execution, place.rights)
+    _execute_in_child(program, execution, place.rights, place.door)
     return program
 
 
-def _execute_in_child(program: Program, execution: Execution, rights: Rights | None) -> None:
+def _execute_in_child(program: Program, execution: Execution, rights: Rights | None, door: int | None) -> None:
     """Only a child is in the new process namespace; it is made the agent's own, which then hears of its end."""
     fork = program.fork(CLONE_PARENT)
+    if door is not None:
+        program.call("write", Fd(door), "0", 1)
     program.report()
     if execution.interactive:
         program.terminal()

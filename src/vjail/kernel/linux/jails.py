@@ -23,6 +23,7 @@ from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import spaces
 from vjail.kernel.linux.confine import Allowed, Rights, rights
 from vjail.kernel.linux.enter import JailPlace
+from vjail.kernel.linux.held_jails import HeldJails
 from vjail.kernel.linux.mounts import LinuxMounts
 from vjail.kernel.linux.spaces import HostSpace, JailSpace, LabSpace
 from vjail.kernel.linux.syscalls import CLONE_NEWUTS, setns
@@ -44,6 +45,7 @@ class LinuxJails:
         template: int,
         mounts: LinuxMounts,
         vnets: VnetSpaces,
+        held_jails: HeldJails,
         watch: Watch,
         *,
         root_of: Callable[[int], str],
@@ -60,6 +62,7 @@ class LinuxJails:
         self._template = template
         self._mounts = mounts
         self._vnets = vnets
+        self._held_jails = held_jails
         self._watch = watch
         self._root_of = root_of
         self._emptied = emptied
@@ -98,7 +101,12 @@ class LinuxJails:
         self._enter(prison, space, root)
         if prison.own_vnet:
             self._vnets.add(prison.vnet, space.namespaces["net"], fresh=True)
-        self.changed(prison)
+        try:
+            self._held_jails.enter(prison)
+            self.changed(prison)
+        except KernelError:
+            self.remove(prison.jid)
+            raise
         return root
 
     def _shared(self, prison: Prison) -> dict[str, int]:
@@ -117,6 +125,10 @@ class LinuxJails:
         if prison.jid == 0:
             self._set_hostname(self._host.namespaces["uts"], prison.host.hostname)
             return
+        self._held_jails.hold(prison)
+        self._grant(prison)
+
+    def _grant(self, prison: Prison) -> None:
         self._rights[prison.jid] = rights(
             Allowed(
                 vnet=prison.own_vnet,
@@ -153,7 +165,8 @@ class LinuxJails:
         space = self._jails.pop(jid)
         for there in self._at_root.values():
             there.discard(jid)
-        del self._rights[jid], self._by_mounts[spaces.inode(space.namespaces["mnt"])]
+        self._rights.pop(jid, None)
+        del self._by_mounts[spaces.inode(space.namespaces["mnt"])]
         for pidfd in space.others.values():
             self._watch.remove(pidfd)
         if space.init is not None:
@@ -161,6 +174,7 @@ class LinuxJails:
         if "net" in space.namespaces:
             self._vnets.drop(jid)
         spaces.drop_jail(self._folder / str(jid), space)
+        self._held_jails.remove(jid)
 
     def pids(self, jid: int) -> Sequence[int]:
         """The processes of the jail, as the lab numbers them."""
@@ -208,7 +222,7 @@ class LinuxJails:
         """Where to put a process that is to run in the jail, which is `held`."""
         space = self._jails[jid]
         assert space.init is not None
-        return JailPlace(space, space.init, self._rights[jid])
+        return JailPlace(space, space.init, self._rights[jid], self._held_jails.door(jid))
 
     def entered(self, jid: int, pidfd: int) -> None:
         """A process was put into the jail; its descriptor is kept until its end."""
@@ -291,7 +305,7 @@ class LinuxJails:
                 spaces.show_procfs(self._lab, space)
 
     def adopt(self, prisons: Mapping[int, Prison], procfs: set[str]) -> None:
-        """Take over jails that another server made."""
+        """Take over jails that another server made; once there is a network again they are to be held (`changed`)."""
         self._procfs |= procfs
         for folder in self._folder.iterdir():
             if int(folder.name) not in prisons:
@@ -307,11 +321,14 @@ class LinuxJails:
             self._enter(prison, space, prison.path)
             if prison.own_vnet:
                 self._vnets.add(prison.vnet, space.namespaces["net"], fresh=False)
-            self.changed(prison)
+            self._held_jails.enter(prison)
+            self._grant(prison)
+        self._held_jails.clear()
         self._find_processes()
 
     def close(self) -> None:
         """Let go of all jails, which go on."""
+        self._held_jails.close()
         for space in self._jails.values():
             for pidfd in space.others.values():
                 self._watch.remove(pidfd)

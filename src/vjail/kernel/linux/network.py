@@ -75,7 +75,7 @@ class LinuxNetwork:
         # Beyond the driver's words, what the host needs for ping(8) and the like.
         self.check_reachable = self._settled(routing.check_reachable)
         self.is_through_gateway = routing.is_through_gateway
-        self.forget_unanswered = routing.forget_unanswered
+        self.forget_unanswered, self.ways = routing.forget_unanswered, routing.ways
 
     def adopt(self, interfaces: Sequence[IfNet]) -> None:
         """Take over interfaces that another server made."""

@@ -8,6 +8,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from vjail.kernel.core.fib import NOWHERE, Entry, as_route
 from vjail.kernel.core.ifnet import IfNet
+from vjail.kernel.core.jail_addresses import Way, ways
+from vjail.kernel.core.prison_record import AddressRule
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import links
 from vjail.kernel.linux.ports import Port, Ports, as_freebsd, tolerant
@@ -100,6 +102,13 @@ class Routing:
         """Forward packets of family 4 or 6, or not."""
         with as_freebsd():
             self._ports.vnets.write(vnet, {_FORWARDING[family]: str(int(on))})
+
+    def ways(self, vnet: int, rule: AddressRule, version: int) -> Sequence[Way]:
+        """The source addresses of a jail that shares a vnet, with this rule for family 4 or 6."""
+        table = self._ports.table(vnet)
+        with as_freebsd():
+            entries = table.entries(self._devices(vnet)) if len(rule.addresses) > 1 else ()
+        return ways(rule, version, entries, table.fib.addresses_on)
 
     # --- neighbours ---
 
