@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from vjail.kernel.core.jail_addresses import Way, owns
 from vjail.kernel.core.prison_record import AddressRule, IpAddress
 from vjail.kernel.linux.bpf import Attach, load
-from vjail.kernel.linux.shared_stack import KINDS, MARK, Held, programs
+from vjail.kernel.linux.pf.names import OTHERS
+from vjail.kernel.linux.shared_stack import KINDS, Held, mark_of, programs
 from vjail.kernel.linux.syscalls import call
 
 _TEST_RUN = 10
@@ -30,7 +31,7 @@ def held(ip4: AddressRule, ip6: AddressRule) -> Held:
     def default(given_rule: AddressRule, net: str) -> tuple[Way, ...]:
         return (Way(ip_network(net), given_rule.addresses[0]),) if given_rule.addresses else ()
 
-    return Held(ip4, ip6, default(ip4, "0.0.0.0/0"), default(ip6, "::/0"), MARK | 7, MARK | 7)
+    return Held(ip4, ip6, default(ip4, "0.0.0.0/0"), default(ip6, "::/0"), mark_of(7), mark_of(7))
 
 
 MANY4 = rule(*(f"10.0.0.{number}" for number in range(1, 255)))
@@ -51,6 +52,11 @@ CASES = {
 
 def test_the_host_is_held_to_nothing() -> None:
     assert set(programs(CASES["the host"])) == {Attach.INET4_BIND, Attach.INET6_BIND}
+
+
+def test_marks_leave_pf_its_bits() -> None:
+    assert {mark_of(jid) & ~OTHERS for jid in range(1, 1000)} == {0}
+    assert all(mark_of(jid) for jid in range(1, 1000))
 
 
 def test_a_family_that_is_not_restricted_has_no_more_than_its_ports_looked_at() -> None:

@@ -14,7 +14,7 @@ from vjail.kernel.core.prison_record import AddressRule, Prison
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.anchor import Unable
 from vjail.kernel.linux.groups import Group, Groups
-from vjail.kernel.linux.shared_stack import MARK, Held
+from vjail.kernel.linux.shared_stack import Held, mark_of
 
 Ways = Callable[[int, AddressRule, int], Sequence[Way]]
 """The source addresses, in a vnet, of a jail with this rule, of family 4 or 6."""
@@ -68,8 +68,8 @@ class HeldJails:
             prison.ip6,
             tuple(self._ways(prison.vnet, prison.ip4, 4)),
             tuple(self._ways(prison.vnet, prison.ip6, 6)),
-            MARK | prison.jid if prison.ip4.own else above.mark4 if above else 0,
-            MARK | prison.jid if prison.ip6.own else above.mark6 if above else 0,
+            mark_of(prison.jid) if prison.ip4.own else above.mark4 if above else 0,
+            mark_of(prison.jid) if prison.ip6.own else above.mark6 if above else 0,
         )
         try:
             group.hold(held)

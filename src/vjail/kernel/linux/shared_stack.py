@@ -44,9 +44,6 @@ from vjail.kernel.linux.stack_pieces import (
 MOST_WAYS = 1024
 """Networks with a source address of their own that a program knows; those of longer prefixes come first."""
 
-MARK = 0x7600_0000
-"""With a jail's number: the mark of the sockets made in a jail with addresses of its own."""
-
 _FAMILY, _TYPE, _PROTOCOL, _MARK, _BOUND_IP4, _BOUND_IP6 = 4, 8, 12, 16, 24, 28
 """Places in struct bpf_sock."""
 _TCP, _UDP, _ICMP, _ICMPV6 = 6, 17, 1, 58
@@ -84,6 +81,14 @@ KINDS: Mapping[Attach, ProgramKind] = {
     Attach.INET_INGRESS: ProgramKind.CGROUP_SKB,
 }
 """Where a jail's programs are attached, and of which kind they are. What sends comes after what keeps from sending."""
+
+
+def mark_of(jid: int) -> int:
+    """The mark of the sockets of a jail with addresses of its own: of the bits pf keeps off (pf/names.py, OTHERS).
+
+    Two jails have the same one where there are more than 255; they then share no ports.
+    """
+    return 1 + jid % 255
 
 
 def programs(held: Held) -> dict[Attach, bytes]:
