@@ -2,42 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from conformances import LAB, NICS, Case, Line, cases
-from vjail.lab.model import HostFile, Lab, LabHostSpec
-from vjail.rehearsal import Rehearsal
-from vjail.rehearsal.up import boot
-
-
-def lab_of(case: Case) -> Rehearsal:
-    """Two hosts with two NICs each, booted."""
-    files = {} if case.hostid is None else {"hostid": HostFile(Path("hostid"), f"{case.hostid}\n".encode())}
-    wires = tuple(f"{case.name}-{nic}" for nic in NICS)
-    hosts = {
-        case.host(name): LabHostSpec(case.host(name), dict(zip(NICS, wires, strict=True)), files) for name in case.hosts
-    }
-    lab = Rehearsal.of(Lab(LAB, Path(LAB), hosts, wires))
-    for name in hosts:
-        assert boot(lab, name).code == 0
-    return lab
-
-
-def seen(lab: Rehearsal, case: Case, line: Line) -> str:
-    """What a line shows."""
-    host = case.host(line.host)
-    if not line.is_echo:
-        words = f"jexec {line.jail} {line.text}" if line.jail else line.text
-        result = lab.type(host, words)
-        return result.both + (f"[exit {result.code}]\n" if result.code else "")
-    outcome = lab.echo(host, line.jail, line.text)
-    place = outcome.place
-    if outcome.answered or outcome.loss is None or place is None:
-        return "answered\n"
-    where = f"{place.host.removeprefix(f'{case.name}-')}:{place.jail}".rstrip(":")
-    return f"lost: {outcome.loss.name} at {where} {place.interface}".rstrip() + "\n"
+from conformances import Case, cases
+from conformances_model import as_the_model_shows, lab_of, seen
+from topologies import topology
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
@@ -51,3 +20,10 @@ def test_the_model_shows_what_the_case_says(case: Case) -> None:
 def test_there_are_cases_enough() -> None:
     assert len(cases()) >= 24
     assert all(case.lines for case in cases())
+
+
+def test_random_topologies_come_up_and_answer_alike_each_time() -> None:
+    shown = [as_the_model_shows(topology(number)) for number in range(25)]
+    assert shown == [as_the_model_shows(topology(number)) for number in range(25)]
+    answers = [line.expected for case in shown for line in case.lines if line.is_echo]
+    assert 0.2 < sum(answer == "answered\n" for answer in answers) / len(answers) < 0.8

@@ -1,4 +1,4 @@
-"""The conformance suite on Linux: every case at hosts of its own, all of them in one lab."""
+"""The conformance suite on Linux, and random topologies: every case at hosts of its own, all of them in one lab."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from sandbox import Sandbox
 from typist import Typist
 
 from conformances import LAB, NICS, Case, Line, cases
+from conformances_model import as_the_model_shows
+from topologies import topology
 
 pytestmark = pytest.mark.real
 
+TOPOLOGIES = range(10)
+"""Random topologies, of which Linux must show what the model shows."""
 _AT_ONCE = 6
 """Cases typed side by side; most of the time each waits for a ping that is not answered."""
 
@@ -69,6 +73,7 @@ def test_linux_shows_what_the_cases_say(box: Sandbox, summary: Callable[[str], N
     without = {"vlan"} if box.uid != 0 and not Path("/proc/net/vlan").exists() else set()
     without |= set() if shutil.which("nft") else {"pf"}
     chosen = [case for case in cases() if not case.needs & without]
+    chosen += [as_the_model_shows(topology(number)) for number in TOPOLOGIES]
     write(box, chosen)
     up = box.vjail("up", LAB)
     assert up.code == 0, up

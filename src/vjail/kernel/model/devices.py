@@ -50,6 +50,10 @@ class Device:
     """The wire a NIC is on."""
     stations: dict[Station, Learnt] = field(default_factory=dict)
     """What a bridge has learnt."""
+    remotes: dict[bytes, IP] = field(default_factory=dict)
+    """Behind which address a vxlan has learnt a MAC address to be."""
+    members: dict[bytes, int] | None = None
+    """The members of a bridge that is up, by MAC address; None: to be found anew."""
 
     def seen(self) -> Seen:
         """What the core may ask."""
@@ -86,6 +90,15 @@ class Device:
     def in_dead_bridge(self) -> bool:
         """Whether it is a member of a bridge that is down."""
         return self.master is None and self.bridge() is not None
+
+    def member_called(self, mac: bytes) -> Device | None:
+        """The member of this bridge that has a MAC address, the newest of several; span ports do not count."""
+        if self.members is None:
+            state = self.ifnet.bridge or BridgeState()
+            members = (item[0] for item in state.members.items() if MemberFlag.SPAN not in item[1].flags)
+            self.members = {self.other(ident).mac: ident for ident in members}
+        ident = self.members.get(mac)
+        return None if ident is None else self.other(ident)
 
     def holds(self, address: IP, now: float) -> bool | None:
         """Whether it has an address; None where it has and may not use it yet."""

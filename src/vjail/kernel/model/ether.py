@@ -42,6 +42,8 @@ class Ether:
         self._lose = lose
         self._queue: deque[tuple[Device, Frame, Mark]] = deque()
         self.deliver: Deliver
+        self.carry: Deliver
+        """Sends a frame of a vxlan through the network that it lies over."""
 
     def run(self) -> None:
         """Let everything under way arrive."""
@@ -84,6 +86,8 @@ class Ether:
                 self._bridge_transmit(device, frame, mark)
             case Kind.NIC:
                 self._wire_transmit(device, frame, mark)
+            case Kind.VXLAN if device.runs:
+                self.carry(device, frame, mark)
             case _:
                 self.lost(device, mark, Loss.CLOSED if device.runs else Loss.DOWN)
         return None
@@ -129,6 +133,10 @@ class Ether:
         return self._transmit(parent, tagged, Mark(Step.TAGGED, parent, str(state.tag), mark))
 
     # --- in ---------------------------------------------------------------------------------------------------------
+
+    def arrive(self, device: Device, frame: Frame, mark: Mark) -> None:
+        """A frame comes in by an interface in its turn."""
+        self._queue.append((device, frame, mark))
 
     def _input(self, device: Device, frame: Frame, mark: Mark) -> None:
         """ether_input."""
@@ -192,17 +200,35 @@ class Ether:
         if not forwards(bridge, device):
             self._demux(device, frame, mark)
             return
-        for own in (bridge, device, *(device.other(ident) for ident in _newest_first(state))):
-            if own.mac == frame.destination:
-                if self._learn(bridge, state, device, membership, frame):
-                    self._demux(own, frame, mark if own is device else Mark(Step.IN, own, "", mark))
-                else:
-                    self.lost(bridge, mark, Loss.FULL)
+        for own in (bridge, device):
+            if frame.destination == own.mac:
+                self._take(device, bridge, state, membership, own, frame, mark)
                 return
-            if own.mac == frame.source:
+            if frame.source == own.mac:
                 self.lost(bridge, mark, Loss.OWN_FRAME, f"{own.ifnet.name} {own.mac.hex(':')}")
                 return
-        self._forward(device, bridge, state, membership, frame, mark)
+        if (other := bridge.member_called(frame.destination)) is not None:
+            self._take(device, bridge, state, membership, other, frame, mark)
+        elif (other := bridge.member_called(frame.source)) is not None:
+            self.lost(bridge, mark, Loss.OWN_FRAME, f"{other.ifnet.name} {other.mac.hex(':')}")
+        else:
+            self._forward(device, bridge, state, membership, frame, mark)
+
+    def _take(
+        self,
+        device: Device,
+        bridge: Device,
+        state: BridgeState,
+        membership: Membership,
+        own: Device,
+        frame: Frame,
+        mark: Mark,
+    ) -> None:
+        """A frame for the bridge or one of its members, whichever member it came in by."""
+        if self._learn(bridge, state, device, membership, frame):
+            self._demux(own, frame, mark if own is device else Mark(Step.IN, own, "", mark))
+        else:
+            self.lost(bridge, mark, Loss.FULL)
 
     def _input_again(self, bridge: Device, frame: Frame, mark: Mark) -> None:
         """A group frame arrives on the bridge too, for the host may listen there."""
@@ -340,8 +366,7 @@ class Ether:
 
 def _newest_first(state: BridgeState) -> list[int]:
     """The members, span ports not counted, in the order in which the kernel goes through them."""
-    members = [item for item in state.members.items() if MemberFlag.SPAN not in item[1].flags]
-    return [ident for ident, _ in sorted(members, key=lambda item: -item[1].since)]
+    return [ident for ident, membership in reversed(state.members.items()) if MemberFlag.SPAN not in membership.flags]
 
 
 def _why_not_running(device: Device) -> Loss:

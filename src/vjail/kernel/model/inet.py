@@ -20,6 +20,7 @@ from vjail.kernel.model.packets import (
     BROADCAST,
     IP,
     Arp,
+    Carried,
     Discovery,
     Frame,
     Icmp,
@@ -30,7 +31,7 @@ from vjail.kernel.model.packets import (
     solicited,
 )
 from vjail.kernel.model.trace import Loss, Mark, Step
-from vjail.kernel.observed import Iff, Inet, Inet6, Inet6Flag, Nd6, RouteFlag
+from vjail.kernel.observed import Iff, Inet, Inet6, Inet6Flag, Nd6, RouteFlag, Vxlan
 from vjail.kernel.observed import Kind as DeviceKind
 
 _KEPT = 1200.0
@@ -43,6 +44,8 @@ _HELD = 16
 """Packets that wait for a neighbour at most; the oldest goes (net.link.ether.inet.maxhold)."""
 _ERROR_SIZE = {4: 56, 6: 96}
 """Bytes of an ICMP error that quotes the header of what it is about."""
+_VXLAN_HEADERS = {4: 50, 6: 70}
+"""Bytes around a frame's payload: its own header, VXLAN's, UDP's, and IP's."""
 _EVERYONE = IPv4Address("255.255.255.255")
 
 Arrived = Callable[[Device, Packet, Mark], None]
@@ -60,6 +63,7 @@ class InetLayer:
         """The neighbours that have been asked for, and not answered so far."""
         self._unanswered: list[Entry] = []
         ether.deliver = self._deliver
+        ether.carry = self._carry
 
     def ask_anew(self) -> None:
         """Forget what waits for neighbours, and that they have been asked: as if time had passed."""
@@ -317,6 +321,9 @@ class InetLayer:
     def _take(self, net: Net, device: Device, packet: Packet, mark: Mark) -> None:
         mark = Mark(Step.DELIVERED, device, str(packet.destination), mark)
         message = packet.message
+        if isinstance(message, Carried):
+            self._uncover(net, packet, message, mark)
+            return
         if not isinstance(message, Icmp) or message.kind is not Kind.ECHO:
             self._arrived(device, packet, mark)
             return
@@ -333,6 +340,44 @@ class InetLayer:
         )
         zone = device.ifnet.ident if packet.source.version == 6 and packet.source.is_link_local else None
         self.send(net, reply, mark, zone)
+
+    # --- vxlan ------------------------------------------------------------------------------------------------------
+
+    def _carry(self, device: Device, frame: Frame, mark: Mark) -> None:
+        """vxlan_transmit: to where the destination was learnt to be, or to the remote address that was set."""
+        state = device.ifnet.vxlan
+        settings = Vxlan() if state is None else state.settings
+        if settings.remote is None or settings.vni is None or settings.remote.is_multicast:
+            self._ether.lost(device, mark, Loss.NO_REMOTE)
+            return
+        known = device.remotes.get(frame.destination)
+        remote = settings.remote if known is None else known
+        net = device.driver.nets[device.ifnet.home]
+        route, _ = self.route(net, remote, None)
+        source = settings.local or (None if route is None else self.source(net, route, remote))
+        if source is None:
+            self._ether.lost(device, mark, Loss.NO_ROUTE, str(remote))
+            return
+        size = frame.length + _VXLAN_HEADERS[remote.version]
+        carried = Carried(settings.vni, settings.remote_port, frame)
+        self.send(net, Packet(source, remote, carried, Protocol.UDP, size, settings.ttl), mark)
+
+    def _uncover(self, net: Net, packet: Packet, carried: Carried, mark: Mark) -> None:
+        """vxlan_rcv_udp_packet: to the vxlan of this number, which learns who sent it."""
+        for device in net.driver.devices.values():
+            state = device.ifnet.vxlan
+            if state is None or device.ifnet.home != net.number or not device.runs:
+                continue
+            settings = state.settings
+            if (settings.vni, settings.local_port) != (carried.vni, carried.port):
+                continue
+            if settings.local not in (None, packet.destination):
+                continue
+            if settings.learn and not carried.frame.source[0] & 1 and len(device.remotes) < settings.maxaddr:
+                device.remotes[carried.frame.source] = packet.source
+            self._ether.arrive(device, carried.frame, mark)
+            return
+        self._ether.lost(mark.device, mark, Loss.NO_VXLAN, str(carried.vni))
 
     # --- forwarding -------------------------------------------------------------------------------------------------
 

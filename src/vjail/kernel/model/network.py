@@ -70,7 +70,10 @@ class MemoryDriver:
 
     def set_lladdr(self, ifnet: IfNet, lladdr: bytes) -> None:
         """Set the link-layer address."""
-        self.devices[ifnet.ident].lladdr = lladdr
+        device = self.devices[ifnet.ident]
+        device.lladdr = lladdr
+        if device.master is not None:
+            self.devices[device.master].members = None
 
     def set_arp(self, ifnet: IfNet, arp: bool) -> None:
         """The flag is in the core's record."""
@@ -148,10 +151,12 @@ class MemoryDriver:
     def attach(self, bridge: IfNet, member: IfNet) -> None:
         """Let the bridge have the member's frames."""
         self.devices[member.ident].master = bridge.ident
+        self.devices[bridge.ident].members = None
 
     def detach(self, bridge: IfNet, member: IfNet) -> None:
         """The opposite of attach; what was learnt behind the member is forgotten."""
         self.devices[member.ident].master = None
+        self.devices[bridge.ident].members = None
         stations = self.devices[bridge.ident].stations
         for station in [station for station, learnt in stations.items() if learnt.member == member.ident]:
             del stations[station]
@@ -210,7 +215,8 @@ class MemoryDriver:
         """Nothing to do: the core's record says it."""
 
     def flush_vxlan(self, vxlan: IfNet) -> None:
-        """Nothing is learnt of them."""
+        """Forget behind which addresses stations are."""
+        self.devices[vxlan.ident].remotes.clear()
 
     # --- routes ---
 

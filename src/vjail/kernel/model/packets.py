@@ -60,6 +60,15 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """A frame in a UDP datagram of vxlan(4)."""
+
+    vni: int
+    port: int
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
 class Packet:
     """An IP packet of `size` bytes, header included; `pieces`: the size of its largest fragment, where it has any.
 
@@ -68,7 +77,7 @@ class Packet:
 
     source: IP
     destination: IP
-    message: Icmp | Ports
+    message: Icmp | Ports | Carried
     protocol: Protocol
     size: int
     ttl: int = TTL

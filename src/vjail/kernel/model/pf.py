@@ -15,7 +15,7 @@ from vjail.kernel.core.driver import Clock
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.model.devices import Device
 from vjail.kernel.model.network import MemoryDriver
-from vjail.kernel.model.packets import IP, Icmp, Packet, Ports
+from vjail.kernel.model.packets import IP, Carried, Icmp, Packet, Ports
 from vjail.kernel.model.pf_match import Matcher, is_called
 from vjail.kernel.pf import PfEndpoint, PfState
 
@@ -249,6 +249,8 @@ def _key(packet: Packet) -> Key | None:
     match packet.message:
         case Ports(source, destination):
             return packet.source, source, packet.destination, destination
+        case Carried(port=port):
+            return packet.source, port, packet.destination, port
         case Icmp(ident=ident, about=None):
             return packet.source, ident, packet.destination, ident
     return None
@@ -261,9 +263,11 @@ def _turned(key: Key) -> Key:
 def _rekeyed(packet: Packet, key: Key) -> Packet:
     match packet.message:
         case Ports():
-            message: Ports | Icmp = Ports(key[1], key[3])
+            message: Ports | Icmp | Carried = Ports(key[1], key[3])
         case Icmp() as icmp:
             message = replace(icmp, ident=key[1])
+        case Carried() as carried:
+            message = carried
     return replace(packet, source=key[0], destination=key[2], message=message)
 
 
