@@ -8,12 +8,11 @@ number cannot meanwhile become another's.
 from __future__ import annotations
 
 import os
-import select
 import socket
 import struct
 from dataclasses import dataclass
 
-from vjail.kernel.linux.syscalls import pidfd_open
+from vjail.kernel.linux.syscalls import is_ready, pidfd_open
 
 _SO_PEERPIDFD = 77
 
@@ -36,7 +35,7 @@ def peer_of(connection: socket.socket) -> Peer | None:
         return None
     try:
         mounts = os.stat(f"/proc/{pid}/ns/mnt").st_ino
-        if select.select([pidfd], [], [], 0)[0]:
+        if is_ready(pidfd):
             return None
     except OSError:
         return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -31,6 +30,7 @@ from vjail.kernel.linux.syscalls import (
     MS_NOSUID,
     MS_PRIVATE,
     MS_REC,
+    is_ready,
     mount,
     pidfd_open,
     setns,
@@ -166,7 +166,7 @@ def end(folder: Path) -> None:
         try:
             if anchor.alive():
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                while not select.select([pidfd], [], [], _PAUSE)[0]:
+                while not is_ready(pidfd, _PAUSE):
                     wake_agents()
         finally:
             os.close(pidfd)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from vjail.kernel.linux.enter import JailPlace
 from vjail.kernel.linux.held_jails import HeldJails
 from vjail.kernel.linux.mounts import LinuxMounts
 from vjail.kernel.linux.spaces import HostSpace, JailSpace, LabSpace
-from vjail.kernel.linux.syscalls import CLONE_NEWUTS, setns
+from vjail.kernel.linux.syscalls import CLONE_NEWUTS, is_ready, setns
 from vjail.kernel.linux.vnets import VnetSpaces
 from vjail.kernel.linux.watch import Watch
 
@@ -155,7 +154,7 @@ class LinuxJails:
             return True
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(init.pidfd, signal.SIGKILL)
-        gone = bool(select.select([init.pidfd], [], [], _PATIENCE)[0])
+        gone = is_ready(init.pidfd, _PATIENCE)
         if gone:
             self._forget_init(self._jails[jid])
         return gone
@@ -255,7 +254,7 @@ class LinuxJails:
 
         Until then it counts among the processes of its namespace; its parent is outside and has no word for us.
         """
-        if select.select([pidfd], [], [], 0)[0] and pid_of(pidfd) > 0:
+        if is_ready(pidfd) and pid_of(pidfd) > 0:
             self._watch.later(patience, lambda: self._when_reaped(jid, pidfd, min(2 * patience, 0.5)))
             return
         os.close(pidfd)
@@ -273,7 +272,7 @@ class LinuxJails:
     def lost_init(self, jid: int) -> None:
         """The jail's PID 1 has ended, and with it every process of the jail."""
         space = self._jails.get(jid)
-        if space is None or space.init is None or not select.select([space.init.pidfd], [], [], 0)[0]:
+        if space is None or space.init is None or not is_ready(space.init.pidfd):
             return
         self._forget_init(space)
         self._emptied(jid)
@@ -376,13 +375,13 @@ def _holds(init: spaces.Init) -> bool:
     try:
         signal.pidfd_send_signal(init.pidfd, signal.SIGUSR2)
         # It has taken the signal when that is no longer pending, which takes microseconds.
-        while not select.select([init.pidfd], [], [], 0)[0]:
+        while not is_ready(init.pidfd):
             if not _pending(init.pid) >> signal.SIGUSR2 - 1 & 1:
                 return True
             os.sched_yield()
     except (FileNotFoundError, ProcessLookupError):
         pass
-    select.select([init.pidfd], [], [], _PATIENCE)
+    is_ready(init.pidfd, _PATIENCE)
     return False
 
 

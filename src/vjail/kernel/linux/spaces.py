@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +45,7 @@ from vjail.kernel.linux.syscalls import (
     OPEN_TREE_CLONE,
     PR_SET_DUMPABLE,
     PR_SET_NAME,
+    is_ready,
     mount,
     mount_attributes,
     setns,
@@ -237,7 +237,7 @@ def end_host(init: int) -> None:
         pidfd = os.pidfd_open(init)
         try:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            select.select([pidfd], [], [], _PATIENCE)
+            is_ready(pidfd, _PATIENCE)
         finally:
             os.close(pidfd)
 

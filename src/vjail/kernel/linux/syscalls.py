@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import select
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +102,16 @@ _OPEN_HOW = struct.Struct("=QQQ")
 _openat2 = _libc["syscall"]
 _openat2.restype = ctypes.c_long
 _openat2.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
+
+
+def is_ready(fd: int, seconds: float = 0) -> bool:
+    """Whether there is something to read, of a pidfd that its process has ended, within so many seconds.
+
+    Unlike select(2) it takes descriptors of any number; a lab of many hosts and jails has thousands.
+    """
+    waiting = select.poll()
+    waiting.register(fd, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def call(name: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
