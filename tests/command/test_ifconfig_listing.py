@@ -292,6 +292,43 @@ def test_a_tun_is_point_to_point() -> None:
     assert type_command(at, "ifconfig bridge0 addm tun0").stderr == "ifconfig: BRDGADD tun0: Invalid argument\n"
 
 
+LAGG = """\
+lagg0: flags=8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> metric 0 mtu 1400
+	ether 52:54:00:12:34:66
+	laggproto failover lagghash l2,l3,l4
+	laggport: vtnet0 flags=5<MASTER,ACTIVE>
+	laggport: vtnet1 flags=0<>
+	groups: lagg
+	media: Ethernet autoselect
+	status: active
+	nd6 options=29<PERFORMNUD,IFDISABLED,AUTO_LINKLOCAL>
+"""
+
+
+def test_a_lagg_leads_with_its_first_port() -> None:
+    at = lab()
+    for words in ("vtnet0 mtu 1400", "vtnet1 mtu 1400 up", "vtnet0 up"):
+        assert type_command(at, f"ifconfig {words}").code == 0
+    assert (
+        type_command(at, "ifconfig lagg create laggproto failover laggport vtnet0 laggport vtnet1").stdout == "lagg0\n"
+    )
+    assert type_command(at, "ifconfig lagg0 laggport vtnet0 up").code == 0, "once more is no error"
+    assert shown(at, "lagg0") == LAGG
+    assert "\tether 52:54:00:12:34:66\n\thwaddr 52:54:00:12:34:67\n" in shown(at, "vtnet1")
+    assert type_command(at, "ifconfig vtnet0 down").code == 0
+    assert "laggport: vtnet0 flags=1<MASTER>\n\tlaggport: vtnet1 flags=4<ACTIVE>\n" in shown(at, "lagg0")
+    assert type_command(at, "ifconfig lagg0 laggproto lacp").code == 0
+    assert "vtnet1 flags=1c<ACTIVE,COLLECTING,DISTRIBUTING>\n" in shown(at, "lagg0")
+    assert type_command(at, "ifconfig lagg0 laggport epair0b").stderr == "ifconfig: SIOCSLAGGPORT: Invalid argument\n"
+    assert type_command(at, "ifconfig lagg0 -laggport vtnet0").code == 0
+    assert "\tether 52:54:00:12:34:67\n" in shown(at, "lagg0")
+    assert "\tether 52:54:00:12:34:66\n" in shown(at, "vtnet0")
+    refused = type_command(at, "ifconfig lagg0 -laggport vtnet0")
+    assert refused.stderr == "ifconfig: SIOCSLAGGDELPORT: No such file or directory\n"
+    assert type_command(at, "ifconfig lagg0 destroy").code == 0
+    assert "hwaddr" not in shown(at, "vtnet1")
+
+
 def shown(at: Lab, words: str) -> str:
     """What `ifconfig WORDS` prints."""
     return type_command(at, f"ifconfig {words}").stdout

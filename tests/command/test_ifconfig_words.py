@@ -83,8 +83,12 @@ REFUSALS = [
     ("vxlan create vxlanttl 257", "invalid TTL value: 257"),
     ("epair0a vxlanid 4", "vxlanid: bad value"),
     ("epair0a vxlanflush", "VXLAN_CMD_FLUSH: Invalid argument"),
-    ("lagg create laggtype ethernet", "SIOCIFCREATE2 (lagg): Operation not supported (there is no lagg(4) here)"),
+    ("gif create", "SIOCIFCREATE2 (gif): Operation not supported (there is no gif(4) here)"),
+    ("lagg create laggtype token", "invalid lagg type: token"),
     ("epair0a laggport vtnet0", "SIOCSLAGGPORT: Invalid argument"),
+    ("epair0a laggproto lacp", "SIOCSLAGG: Invalid argument"),
+    ("epair0a laggproto bond", "unknown aggregation protocol: bond"),
+    ("epair0a lagghash l5", "Invalid lagghash option: l5"),
     # vlans
     ("vtnet0.07 create", "invalid vlan tag"),
     ("vtnet0.7 create vlan 3", "ambiguous vlan specification"),

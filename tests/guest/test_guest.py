@@ -1,4 +1,4 @@
-"""The tests of vlans, and two jails, on a stock Debian kernel that has 8021q: the same tests, in an emulated machine.
+"""The tests of vlans, laggs and two jails on a stock Debian kernel that has 8021q and bonding, in an emulated machine.
 
 Without KVM a guest is some ten times slower than this machine, so it runs beside the other tests (tools/test.sh).
 """
@@ -14,8 +14,8 @@ from machine import run, why_not
 
 pytestmark = pytest.mark.guest
 
-_TESTS = "tests/real/test_vlans.py tests/real/test_two_jails.py"
-_CHOSEN = "(root and (test_vlans or up_ping_down)) or (user and rc_conf_makes)"
+_TESTS = "tests/real/test_vlans.py tests/real/test_two_jails.py tests/real/test_lagg.py"
+_CHOSEN = "(root and (test_vlans or up_ping_down or test_lagg)) or (user and rc_conf_makes)"
 _ENVIRONMENT = "PYTHONPATH=/project/src:/project/python PYTHONDONTWRITEBYTECODE=1"
 _TIMEOUT = 900
 """Seconds; a machine that has much else to do is slow."""
@@ -31,7 +31,7 @@ def test_vlans_and_jails_on_a_stock_debian_kernel(summary: Callable[[str], None]
     passed = sum(int(count) for count in re.findall(r"(\d+) passed", ended.said))
     skipped = re.findall(r"^SKIPPED .*?: (?!there is a way)(.*)$", ended.said, re.MULTILINE)
     assert skipped == [], ended.said
-    assert passed >= 14, ended.said
+    assert passed >= 15, ended.said
     kernel = re.search(r"^guest: (Linux \S+), (\S+ s) after", ended.said, re.MULTILINE)
     whole = re.search(r"^guest: exit 0 after (\S+ s)$", ended.said, re.MULTILINE)
     assert kernel is not None

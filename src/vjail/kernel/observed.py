@@ -210,6 +210,43 @@ class Vxlan:
     timeout: int = 1200
 
 
+class LaggProtocol(enum.Enum):
+    """How a lagg(4) uses its ports; the value is ifconfig(8)'s word."""
+
+    FAILOVER = "failover"
+    LOADBALANCE = "loadbalance"
+    LACP = "lacp"
+    ROUNDROBIN = "roundrobin"
+    BROADCAST = "broadcast"
+    NONE = "none"
+
+
+class LaggPortFlag(enum.IntFlag):
+    """Flags of a lagg's port (LAGG_PORT_*)."""
+
+    MASTER = 0x1
+    STACK = 0x2
+    ACTIVE = 0x4
+    COLLECTING = 0x8
+    DISTRIBUTING = 0x10
+
+
+@dataclass(frozen=True, slots=True)
+class LaggPort:
+    """One port of a lagg."""
+
+    name: str
+    flags: LaggPortFlag
+
+
+@dataclass(frozen=True, slots=True)
+class Lagg:
+    """The state of a lagg(4)."""
+
+    protocol: LaggProtocol = LaggProtocol.FAILOVER
+    ports: tuple[LaggPort, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Interface:
     """An interface as a process in one vnet sees it."""
@@ -240,6 +277,7 @@ class Interface:
     bridge: Bridge | None = None
     vlan: Vlan | None = None
     vxlan: Vxlan | None = None
+    lagg: Lagg | None = None
     drivername: str = ""
     """The name it was made with: the driver's or cloner's, and its unit."""
 

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Generic, TypeVar
 
 from vjail.conf.pf.rules import AnchorRules, Debug, PfOptions, Section, Table, TableEntry
-from vjail.kernel.observed import Address, Iff, MemberFlag, Nd6, RouteFlag
+from vjail.kernel.observed import Address, Iff, LaggProtocol, MemberFlag, Nd6, RouteFlag
 
 R = TypeVar("R")
 
@@ -339,6 +339,33 @@ class FlushVxlan(Operation[None]):
 
     name: str
     all: bool = False
+
+
+# --- lagg(4) ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LaggAdd(Operation[None]):
+    """SIOCSLAGGPORT. EINVAL: no such interface, or another MTU. EEXIST: a port of it. EBUSY: of another one."""
+
+    lagg: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaggDelete(Operation[None]):
+    """SIOCSLAGGDELPORT. EINVAL: no such interface. ENOENT: no port of it."""
+
+    lagg: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetLaggProtocol(Operation[None]):
+    """SIOCSLAGG."""
+
+    lagg: str
+    protocol: LaggProtocol
 
 
 # --- routes and neighbours -------------------------------------------------------------------------------------------

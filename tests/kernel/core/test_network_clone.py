@@ -162,4 +162,14 @@ def test_what_new_interfaces_are_like(bench: Bench) -> None:
 def test_the_cloners(bench: Bench) -> None:
     from vjail.kernel.core.part import Caller
 
-    assert bench.network.cloners(Caller(0, 0)) == ["vlan", "bridge", "pflog", "tap", "tun", "epair", "vxlan", "lo"]
+    assert bench.network.cloners(Caller(0, 0)) == [
+        "vlan",
+        "lagg",
+        "bridge",
+        "pflog",
+        "tap",
+        "tun",
+        "epair",
+        "vxlan",
+        "lo",
+    ]

@@ -12,7 +12,7 @@ from network_bench import Bench, parsed
 
 from vjail.kernel.core.part import Caller
 from vjail.kernel.errno import KernelError
-from vjail.kernel.observed import Iff, MemberFlag, Nd6, RouteFlag
+from vjail.kernel.observed import Iff, LaggProtocol, MemberFlag, Nd6, RouteFlag
 from vjail.kernel.operations import (
     AddAddress,
     AddRoute,
@@ -21,9 +21,12 @@ from vjail.kernel.operations import (
     BridgeDelete,
     BridgeMemberFlags,
     BridgeParameter,
+    ConfigureVxlan,
     CreateInterface,
     DestroyInterface,
     JoinGroup,
+    LaggAdd,
+    LaggDelete,
     LeaveGroup,
     LendInterface,
     MemberParameter,
@@ -35,6 +38,7 @@ from vjail.kernel.operations import (
     SetBridgeParameter,
     SetDescription,
     SetFlags,
+    SetLaggProtocol,
     SetLinkAddress,
     SetMemberParameter,
     SetMtu,
@@ -42,6 +46,7 @@ from vjail.kernel.operations import (
     SetVlanPriority,
     UnbindVlan,
     VlanParameters,
+    VxlanSettings,
 )
 
 VNETS = (0, 1, 2)
@@ -49,11 +54,14 @@ NAMES = ("vtnet1", "epair0a", "epair0b", "epair1a", "bridge0", "bridge1", "vlan0
 
 _name = st.sampled_from(NAMES)
 _address = st.sampled_from(("10.0.0.1/24", "10.0.0.2/24", "10.1.0.1/32", "fd00::1/64", "fe80::7/64"))
+_remote = st.sampled_from(("192.0.2.1", "2001:db8::1")).map(ip_address)
 _flag = st.sampled_from((Iff.UP, Iff.PPROMISC, Iff.NOARP))
 _operation: st.SearchStrategy[Operation[Any]] = st.one_of(
     st.builds(
         CreateInterface,
-        st.sampled_from(("epair", "epair1", "bridge", "vlan", "vlan1", "lo", "tap", "tun", "vxlan", "vtnet1.5")),
+        st.sampled_from(
+            ("epair", "epair1", "bridge", "vlan", "vlan1", "lo", "tap", "tun", "vxlan", "lagg", "vtnet1.5")
+        ),
     ),
     st.builds(CreateInterface, st.just("vlan"), st.builds(VlanParameters, st.integers(0, 6), _name)),
     st.builds(DestroyInterface, _name),
@@ -78,6 +86,10 @@ _operation: st.SearchStrategy[Operation[Any]] = st.one_of(
     st.builds(SetMemberParameter, _name, _name, st.just(MemberParameter.PATH_COST), st.just(7)),
     st.builds(BindVlan, _name, st.integers(4, 6), _name),
     st.builds(UnbindVlan, _name),
+    st.builds(LaggAdd, st.just("lagg0"), _name),
+    st.builds(LaggDelete, st.just("lagg0"), _name),
+    st.builds(SetLaggProtocol, st.just("lagg0"), st.sampled_from(LaggProtocol)),
+    st.builds(ConfigureVxlan, st.just("vxlan0"), st.builds(VxlanSettings, st.integers(1, 2), remote=_remote)),
     st.builds(SetVlanPriority, _name, st.integers(0, 7)),
     st.builds(
         AddRoute,

@@ -1,7 +1,7 @@
 """ifconfig(8): in come words and the System, out go operations on it and listings in FreeBSD's exact form.
 
 `grammar` evaluates what changes an interface, with the words of `generic`, `inet`, `inet6`, `link`, `bridge`, `vlan`,
-`vxlan` and `others`; `listing` prints. This file is main(): options, which interface, whether to list or to change.
+`vxlan` and `lagg`; `listing` prints. This file is main(): options, which interface, whether to list or to change.
 Source: FreeBSD 13.2 sbin/ifconfig/ifconfig.c; spec §1.
 """
 

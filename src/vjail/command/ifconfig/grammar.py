@@ -10,7 +10,7 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from vjail.command.ifconfig import bridge, generic, inet, inet6, link, others, vlan, vxlan
+from vjail.command.ifconfig import bridge, generic, inet, inet6, lagg, link, vlan, vxlan
 from vjail.command.ifconfig.listing import FAMILIES, LINK_FAMILIES
 from vjail.command.ifconfig.run import Run
 from vjail.command.ifconfig.words import Arity, Word, one
@@ -66,11 +66,11 @@ _ADDRESS = Word(_set_address)
 _SECOND_ADDRESS = Word(_set_second_address)
 
 _CLONE: Mapping[str, Word] = MappingProxyType(
-    {**vlan.CLONE_WORDS, **vxlan.CLONE_WORDS, **others.CLONE_WORDS, **{word: Word(_begin) for word in CREATE}}
+    {**vlan.CLONE_WORDS, **vxlan.CLONE_WORDS, **lagg.CLONE_WORDS, **{word: Word(_begin) for word in CREATE}}
 )
 _WORDS: Mapping[str, Word] = MappingProxyType(
     {
-        **others.WORDS,
+        **lagg.WORDS,
         **generic.WORDS,
         **inet6.WORDS,
         **bridge.WORDS,

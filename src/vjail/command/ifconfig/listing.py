@@ -61,6 +61,8 @@ _ADDRESS_FLAGS = (
     (Inet6Flag.TEMPORARY, "temporary"), (Inet6Flag.PREFER_SOURCE, "prefer_source"),
 )  # fmt: skip
 
+_LAGG_PORT = ((0x1, "MASTER"), (0x2, "STACK"), (0x4, "ACTIVE"), (0x8, "COLLECTING"), (0x10, "DISTRIBUTING"))
+
 _BRIDGE_ADDRESS = ((0x1, "STATIC"), (0x2, "STICKY"))
 
 _PROTOCOLS = {0x8100: "802.1q", 0x88A8: "802.1ad"}
@@ -204,6 +206,10 @@ def _others(interface: Interface, style: Style) -> Iterator[str]:
     """What is no address: bridge, groups, vlan, fib, medium."""
     if interface.bridge is not None:
         yield from _bridge(interface.bridge, style)
+    if interface.lagg is not None:
+        yield f"\tlaggproto {interface.lagg.protocol.value} lagghash l2,l3,l4"
+        for port in interface.lagg.ports:
+            yield f"\tlaggport: {port.name} {with_bits('flags', port.flags, _LAGG_PORT)}"
     if interface.groups:
         yield f"\tgroups: {' '.join(interface.groups)}"
     if interface.vxlan is not None and interface.vxlan.vni is not None:

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from vjail.kernel.core import mac
 from vjail.kernel.core.bridge import Bridges
-from vjail.kernel.core.ifnet import FIRST_LOOPBACK, BridgeState, IfNet, VlanState, traits
+from vjail.kernel.core.ifnet import FIRST_LOOPBACK, BridgeState, IfNet, LaggState, VlanState, traits
+from vjail.kernel.core.lagg import Laggs
 from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans
@@ -29,7 +30,7 @@ _CLONERS = (
 )  # fmt: skip
 """The kinds there are rules or refusals for, in the order in which FreeBSD 13.2 lists their cloners."""
 
-_UNRULED = {kind: f"there is no {kind.value}(4) here" for kind in (Kind.LAGG, Kind.GRE, Kind.GIF)}
+_UNRULED = {kind: f"there is no {kind.value}(4) here" for kind in (Kind.GRE, Kind.GIF)}
 
 _BY_NAME = {kind.value: kind for kind in _CLONERS}
 _LAST_UNIT = 0x7FFF
@@ -72,6 +73,7 @@ class Clones:
         bridges: Bridges,
         vlans: Vlans,
         vxlans: Vxlans,
+        laggs: Laggs,
         identity_of: IdentityOf,
         random: mac.Randomness,
         nodes: DeviceNodes,
@@ -80,6 +82,7 @@ class Clones:
         self._bridges = bridges
         self._vlans = vlans
         self._vxlans = vxlans
+        self._laggs = laggs
         self._nodes = nodes
         self._identity_of = identity_of
         self._random = random
@@ -187,6 +190,8 @@ class Clones:
             others = self._stack.place(ifnet).group("bridge")
             if any(other.lladdr == ifnet.lladdr for other in others):
                 ifnet.lladdr = mac.arbitrary(self._random)
+        elif ifnet.kind is Kind.LAGG:
+            ifnet.lagg, ifnet.lladdr = LaggState(), bytes(6)
         elif ifnet.kind in (Kind.TAP, Kind.VXLAN):
             ifnet.lladdr = mac.generated(self._stack.release, identity, ifnet.name, self._random)
         ifnet.hwaddr = ifnet.lladdr
@@ -252,6 +257,7 @@ class Clones:
     def loosen(self, ifnet: IfNet) -> None:
         """End what ties an interface to others: bridge, members, vlans on it."""
         self._bridges.part(ifnet)
+        self._laggs.part(ifnet)
         self._bridges.free_members(ifnet)
         self._vlans.free_vlans(ifnet)
         self._vlans.unbind(ifnet)

@@ -192,6 +192,18 @@ class NetworkDriver(Protocol):
         """Forget which remote address is behind which link-layer address."""
         ...
 
+    def add_lagg_port(self, lagg: IfNet, port: IfNet) -> None:
+        """Let a lagg use a port, which takes its link-layer address (`lagg.lagg` has it already)."""
+        ...
+
+    def delete_lagg_port(self, lagg: IfNet, port: IfNet) -> None:
+        """The opposite of add_lagg_port; `lagg.lagg` has it still."""
+        ...
+
+    def set_lagg_protocol(self, lagg: IfNet, ports: Sequence[IfNet]) -> None:
+        """Use the ports by the protocol that `lagg.lagg` has now."""
+        ...
+
     def routes(self, vnet: int) -> Sequence[Route]:
         """The table, own addresses' host routes included, with FreeBSD's flags and indexes."""
         ...

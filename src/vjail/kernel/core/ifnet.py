@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from vjail.kernel.core.record import UNRECORDED
-from vjail.kernel.observed import Address, Iff, Kind, MemberFlag, Nd6, Vxlan
+from vjail.kernel.observed import Address, Iff, Kind, LaggProtocol, MemberFlag, Nd6, Vxlan
 from vjail.release import Release
 
 
@@ -82,6 +82,14 @@ class VxlanState:
 
 
 @dataclass(slots=True)
+class LaggState:
+    """A lagg's protocol, and the idents of its ports; the first leads."""
+
+    protocol: LaggProtocol = LaggProtocol.FAILOVER
+    ports: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class IfNet:
     """An interface: `ident` never changes and is never used twice; `vnet` is where it is, `home` where it was made."""
 
@@ -126,6 +134,9 @@ class IfNet:
     vlans: set[int] = field(default_factory=set, metadata=UNRECORDED)
     """The idents of the vlans bound to it."""
     vxlan: VxlanState | None = None
+    lagg: LaggState | None = None
+    lagg_of: int | None = None
+    """The ident of the lagg it is a port of."""
 
     @property
     def up(self) -> bool:
@@ -144,7 +155,7 @@ JUMBO_MTU = 0x20
 _LOOPBACK_OPTIONS = 0x680003
 """RXCSUM, TXCSUM, LINKSTATE, RXCSUM_IPV6, TXCSUM_IPV6."""
 
-ETHERNET = frozenset((Kind.NIC, Kind.EPAIR, Kind.TAP, Kind.VXLAN))
+ETHERNET = frozenset((Kind.NIC, Kind.EPAIR, Kind.TAP, Kind.VXLAN, Kind.LAGG))
 """The kinds whose if_type is IFT_ETHER."""
 
 BRIDGEABLE = ETHERNET | {Kind.VLAN}
@@ -181,6 +192,7 @@ _TRAITS = {
     Kind.TAP: Traits(_ETHER, 1500, _ND6, LINKSTATE, "Ethernet autoselect", "no carrier"),
     Kind.TUN: Traits(Iff.POINTOPOINT | Iff.MULTICAST, 1500, _ND6, LINKSTATE),
     Kind.VXLAN: Traits(_ETHER, 1470, _ND6, LINKSTATE, "Ethernet autoselect (autoselect <full-duplex>)", "active"),
+    Kind.LAGG: Traits(_ETHER, 1500, _ND6, 0, "Ethernet autoselect", "no carrier"),
     Kind.PFLOG: Traits(Iff(0), 33160, Nd6(0)),
 }
 

@@ -49,7 +49,7 @@ class Link:
             self._stack.driver.set_up(ifnet, True)
             ifnet.flags |= Iff.UP
         match ifnet.kind:
-            case Kind.BRIDGE | Kind.NIC | Kind.PFLOG | Kind.VXLAN:
+            case Kind.BRIDGE | Kind.NIC | Kind.PFLOG | Kind.VXLAN | Kind.LAGG:
                 self._handle(ifnet)
             case Kind.LOOPBACK | Kind.TAP | Kind.TUN:
                 ifnet.flags |= Iff.RUNNING
@@ -91,7 +91,7 @@ class Link:
         """What the driver makes of its flags: most run while they are UP, epairs always, vlans while bound,
         vxlans while UP and complete."""
         match ifnet.kind:
-            case Kind.NIC | Kind.PFLOG:
+            case Kind.NIC | Kind.PFLOG | Kind.LAGG:
                 self._run(ifnet, ifnet.up)
             case Kind.BRIDGE if ifnet.up and Iff.RUNNING not in ifnet.flags:
                 self._run(ifnet, True)

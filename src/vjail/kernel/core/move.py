@@ -14,6 +14,7 @@ from vjail.kernel.core.addresses import Addresses
 from vjail.kernel.core.bridge import Bridges
 from vjail.kernel.core.clone import Clones
 from vjail.kernel.core.ifnet import IfNet
+from vjail.kernel.core.lagg import Laggs
 from vjail.kernel.core.link import Link
 from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
@@ -58,6 +59,7 @@ class Moves:
         bridges: Bridges,
         vlans: Vlans,
         vxlans: Vxlans,
+        laggs: Laggs,
         clones: Clones,
         vnet_of: VnetOf,
     ) -> None:
@@ -67,6 +69,7 @@ class Moves:
         self._bridges = bridges
         self._vlans = vlans
         self._vxlans = vxlans
+        self._laggs = laggs
         self._clones = clones
         self._vnet_of = vnet_of
 
@@ -99,6 +102,7 @@ class Moves:
         out of any other.
         """
         self._bridges.part(ifnet)
+        self._laggs.part(ifnet)
         self._bridges.free_members(ifnet)
         self._vlans.free_vlans(ifnet)
         self._link.lower(ifnet)

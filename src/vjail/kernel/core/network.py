@@ -18,6 +18,7 @@ from vjail.kernel.core.clone import Clones, DeviceNodes, IdentityOf
 from vjail.kernel.core.driver import Clock, NetworkDriver
 from vjail.kernel.core.ifnet import FIRST_LOOPBACK, JUMBO_MTU, link_of_nic
 from vjail.kernel.core.journal import Journal
+from vjail.kernel.core.lagg import Laggs
 from vjail.kernel.core.link import Link
 from vjail.kernel.core.move import Ended, Moves, Returned, VnetOf
 from vjail.kernel.core.observe import Observer
@@ -120,10 +121,11 @@ class Network:
         self._bridges = bridges = Bridges(stack, link, addresses)
         self._vlans = vlans = Vlans(stack, link)
         self._vxlans = vxlans = Vxlans(stack)
-        self._clones = clones = Clones(stack, bridges, vlans, vxlans, identity_of, random, nodes)
-        self._moves = Moves(stack, link, addresses, bridges, vlans, vxlans, clones, vnet_of)
+        self._laggs = laggs = Laggs(stack)
+        self._clones = clones = Clones(stack, bridges, vlans, vxlans, laggs, identity_of, random, nodes)
+        self._moves = Moves(stack, link, addresses, bridges, vlans, vxlans, laggs, clones, vnet_of)
         self._routing = Routing(stack)
-        self._observer = Observer(stack, link, addresses, bridges, vlans)
+        self._observer = Observer(stack, link, addresses, bridges, vlans, laggs)
 
     def handlers(self) -> Mapping[type[Operation[Any]], Handler]:
         """All operations on interfaces, routes and neighbours. EPERM in a jail that has no vnet of its own."""
@@ -144,6 +146,7 @@ class Network:
             **self._bridges.handlers(),
             **self._vlans.handlers(),
             **self._vxlans.handlers(),
+            **self._laggs.handlers(),
             **self._clones.handlers(),
             **self._moves.handlers(),
             **self._routing.handlers(),

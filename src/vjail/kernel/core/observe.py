@@ -6,6 +6,7 @@ from vjail.kernel.core.addresses import Addresses
 from vjail.kernel.core.bridge import Bridges
 from vjail.kernel.core.driver import Seen
 from vjail.kernel.core.ifnet import ETHERNET, Held, IfNet
+from vjail.kernel.core.lagg import Laggs
 from vjail.kernel.core.link import Link
 from vjail.kernel.core.stack import Stack
 from vjail.kernel.core.vlan import Vlans
@@ -16,12 +17,15 @@ from vjail.kernel.observed import Address, Iff, Inet6, Inet6Flag, Interface, Kin
 class Observer:
     """Makes observations of interfaces."""
 
-    def __init__(self, stack: Stack, link: Link, addresses: Addresses, bridges: Bridges, vlans: Vlans) -> None:
+    def __init__(
+        self, stack: Stack, link: Link, addresses: Addresses, bridges: Bridges, vlans: Vlans, laggs: Laggs
+    ) -> None:
         self._stack = stack
         self._link = link
         self._addresses = addresses
         self._bridges = bridges
         self._vlans = vlans
+        self._laggs = laggs
 
     def interfaces(self, vnet: Vnet) -> list[Interface]:
         """All interfaces of a vnet, those that came later last."""
@@ -51,7 +55,7 @@ class Observer:
             mtu=ifnet.mtu,
             metric=ifnet.metric,
             lladdr=ifnet.lladdr,
-            hwaddr=ifnet.hwaddr if ifnet.kind in ETHERNET and ifnet.hwaddr != ifnet.lladdr else None,
+            hwaddr=_hwaddr(ifnet),
             description=ifnet.description,
             options=ifnet.options,
             capabilities=ifnet.capabilities,
@@ -59,13 +63,22 @@ class Observer:
             addresses=tuple(self._address(held) for held in ifnet.addresses),
             nd6=ifnet.nd6,
             media=parent.media if parent else None,
-            status=_status(ifnet, seen) if parent is ifnet else parent.status if parent else None,
+            status=self._status(ifnet, seen) if parent is ifnet else parent.status if parent else None,
             fib=ifnet.fib,
             bridge=self._bridges.observe(ifnet, ifnet.bridge) if ifnet.bridge else None,
             vlan=self._vlans.observe(ifnet, ifnet.vlan) if ifnet.vlan else None,
             vxlan=ifnet.vxlan.settings if ifnet.vxlan else None,
+            lagg=self._laggs.observe(ifnet, ifnet.lagg) if ifnet.lagg else None,
             drivername=_drivername(ifnet),
         )
+
+    def _status(self, ifnet: IfNet, seen: Seen | None) -> str | None:
+        """A tap is active while a program has it open, a lagg with a port; others as they were born, or NICs cut."""
+        if ifnet.kind is Kind.TAP and seen is not None and seen.carrier:
+            return "active"
+        if ifnet.kind is Kind.LAGG and ifnet.up and self._laggs.is_active(ifnet):
+            return "active"
+        return ifnet.status
 
     def _address(self, held: Held) -> Address:
         """An address with what is left of its lifetimes."""
@@ -90,11 +103,11 @@ class Observer:
             self._stack.save(ifnet)
 
 
-def _status(ifnet: IfNet, seen: Seen | None) -> str | None:
-    """A tap is active while a program has it open; the other kinds have the status they were born with."""
-    if ifnet.kind is Kind.TAP and seen is not None and seen.carrier:
-        return "active"
-    return ifnet.status
+def _hwaddr(ifnet: IfNet) -> bytes | None:
+    """The address an Ethernet interface was made with, where it has another now; a lagg was made with none."""
+    if ifnet.kind in ETHERNET and ifnet.hwaddr != ifnet.lladdr and any(ifnet.hwaddr or b""):
+        return ifnet.hwaddr
+    return None
 
 
 def _drivername(ifnet: IfNet) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vjail.kernel.core.ifnet import IfNet
-from vjail.kernel.linux import links
+from vjail.kernel.linux import bonds, links
 from vjail.kernel.linux.tuntap import make_tuntap
 from vjail.kernel.linux.vnets import LOOPBACK, VnetSpaces
-from vjail.kernel.observed import Kind, MemberFlag
+from vjail.kernel.observed import Kind, LaggProtocol, MemberFlag
 
 Make = Callable[[VnetSpaces, int, Sequence[IfNet], str], None]
 """Makes the device of an interface (of both halves of an epair) under a name in a vnet, down, with lladdr and mtu.
@@ -59,6 +59,14 @@ def _make_tuntap(vnets: VnetSpaces, vnet: int, interfaces: Sequence[IfNet], name
     socket.request(links.set_mtu(index, ifnet.mtu))
 
 
+def _make_bond(vnets: VnetSpaces, vnet: int, interfaces: Sequence[IfNet], name: str) -> None:
+    lagg, socket = interfaces[0], vnets[vnet].socket
+    protocol = lagg.lagg.protocol if lagg.lagg is not None else LaggProtocol.FAILOVER
+    socket.request(bonds.new_bond(name, protocol))
+    index = links.read_link(socket.get(*links.get_link(name))).index
+    socket.request(links.set_mtu(index, lagg.mtu))
+
+
 DEVICES = {
     Kind.NIC: Device(found=True),
     Kind.EPAIR: Device(linux=("veth",)),
@@ -68,6 +76,7 @@ DEVICES = {
     Kind.TAP: Device(_make_tuntap, linux=("tun",)),
     Kind.TUN: Device(_make_tuntap, linux=("tun",)),
     Kind.VXLAN: Device(linux=("vxlan",)),
+    Kind.LAGG: Device(_make_bond, linux=("bond",), stays=True),
     Kind.PFLOG: Device(),
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.linux import links
+from vjail.kernel.linux.bonds import is_known
 from vjail.kernel.linux.epairs import Epairs
 from vjail.kernel.linux.inet import Inets
 from vjail.kernel.linux.kinds import DEVICES, MADE, Device
@@ -17,7 +18,6 @@ from vjail.kernel.linux.routes import kept
 from vjail.kernel.linux.stations import Stations
 from vjail.kernel.linux.tuntap import why_no_tuntap
 from vjail.kernel.linux.vnets import LOOPBACK
-from vjail.kernel.linux.vxlans import is_vxlan_known
 from vjail.kernel.observed import Kind
 
 
@@ -38,11 +38,16 @@ class Making:
                 case Kind.TAP | Kind.TUN:
                     self._lacking[kind] = why_no_tuntap()
                 case Kind.VXLAN:
-                    known = is_vxlan_known(self._ports.vnets[0].socket)
-                    self._lacking[kind] = "" if known else "this machine's kernel has no vxlan"
+                    self._lacking[kind] = self._unknown("vxlan", "vxlan")
+                case Kind.LAGG:
+                    self._lacking[kind] = self._unknown("bond", "bonding")
                 case _:
                     self._lacking[kind] = ""
         return self._lacking[kind]
+
+    def _unknown(self, kind: str, called: str) -> str:
+        """Whether this kernel knows no such devices: what it lacks, in words."""
+        return "" if is_known(self._ports.vnets[0].socket, kind) else f"this machine's kernel has no {called}"
 
     def create(self, interfaces: Sequence[IfNet]) -> None:
         """Make an interface, or both halves of an epair."""

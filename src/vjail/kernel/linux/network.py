@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.core.journal import Journal
+from vjail.kernel.linux.bonds import Laggs
 from vjail.kernel.linux.bridges import Bridges, is_span
 from vjail.kernel.linux.epairs import Epairs
 from vjail.kernel.linux.guards import Guards
@@ -60,6 +61,10 @@ class LinuxNetwork:
         self._making = making = Making(ports, inets, stations, epairs)
         self.create, self.destroy = making.create, making.destroy
         self.rename, self.move, self.lacks = making.rename, making.move, making.lacks
+
+        laggs = Laggs(ports)
+        self.add_lagg_port, self.delete_lagg_port = laggs.add, laggs.delete
+        self.set_lagg_protocol = laggs.set_protocol
 
         vxlans = Vxlans(ports, inets, settings)
         self.bind_vxlan, self.unbind_vxlan, self.flush_vxlan = self._settled(vxlans.bind), vxlans.unbind, vxlans.flush

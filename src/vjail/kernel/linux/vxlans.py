@@ -14,7 +14,7 @@ from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import links
 from vjail.kernel.linux import netlink as nl
 from vjail.kernel.linux.inet import Inets
-from vjail.kernel.linux.netlink import NetlinkError, Request, Socket
+from vjail.kernel.linux.netlink import Request
 from vjail.kernel.linux.ports import Ports, as_freebsd, tolerant
 from vjail.kernel.linux.settings import Settings
 from vjail.kernel.observed import Vxlan
@@ -83,16 +83,6 @@ class Vxlans:
                     if entry.index == port.index and entry.lladdr not in (None, _EVERY_ADDRESS)
                 )
             )
-
-
-def is_vxlan_known(socket: Socket) -> bool:
-    """Whether this kernel has vxlan: it misses a vxlan's identifier then, where it says that it knows no such kind."""
-    kind = nl.nested(links.IFLA_LINKINFO, nl.text(links.IFLA_INFO_KIND, "vxlan"))
-    try:
-        socket.request(Request(nl.RTM_NEWLINK, links.info() + kind, nl.NLM_F_CREATE | nl.NLM_F_EXCL))
-    except NetlinkError as error:
-        return error.errno != errno.EOPNOTSUPP
-    return True
 
 
 def _new_vxlan(name: str, address: bytes, mtu: int, settings: Vxlan, device: int) -> Request:

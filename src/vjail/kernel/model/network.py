@@ -74,6 +74,8 @@ class MemoryDriver:
         device.lladdr = lladdr
         if device.master is not None:
             self.devices[device.master].members = None
+        for ident in ifnet.lagg.ports if ifnet.lagg is not None else ():
+            self.devices[ident].lladdr = lladdr
 
     def set_arp(self, ifnet: IfNet, arp: bool) -> None:
         """The flag is in the core's record."""
@@ -213,6 +215,16 @@ class MemoryDriver:
 
     def unbind_vxlan(self, vxlan: IfNet) -> None:
         """Nothing to do: the core's record says it."""
+
+    def add_lagg_port(self, lagg: IfNet, port: IfNet) -> None:
+        """A port has the lagg's link-layer address."""
+        self.devices[port.ident].lladdr = lagg.lladdr
+
+    def delete_lagg_port(self, lagg: IfNet, port: IfNet) -> None:
+        """The core's record holds all that matters here."""
+
+    def set_lagg_protocol(self, lagg: IfNet, ports: Sequence[IfNet]) -> None:
+        """The core's record holds all that matters here."""
 
     def flush_vxlan(self, vxlan: IfNet) -> None:
         """Forget behind which addresses stations are."""
