@@ -128,6 +128,9 @@ def test_without_root_the_jails_start_and_it_is_said(program: Path) -> None:
             why = "only root may attach eBPF programs to control groups"
             assert up.err.splitlines()[-2] == f"{held}: addresses are not enforced: {why}"
             assert "inet 192.168.1.134 " in box.vjail("exec", "-p", LAB, "one", "ifconfig", "vtnet0").out
+            assert box.vjail("stop", "-p", LAB, "solo").code == 0
+            start = box.vjail("start", "-p", LAB, "solo")
+            assert f"a:solo: addresses are not enforced: {why}" in start.err.splitlines(), start
             assert box.vjail("down", LAB).code == 0
     finally:
         shutil.rmtree(program / "work")
@@ -143,6 +146,46 @@ B, B6 = "192.168.1.2", "2001:db8:1::2"
 SOLO = "192.168.1.139"
 
 NO_ADDRESS, NOT_OWN, IN_USE = "EPROTONOSUPPORT", "EADDRNOTAVAIL", "EADDRINUSE"
+
+
+GROUPS = "grep ' - cgroup2 ' /proc/self/mountinfo | cut -d ' ' -f 5"
+"""The shell's words for where cgroup v2 is mounted."""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("before", "container", "said"),
+    [
+        (f"mount -o remount,ro,bind $({GROUPS})", False, "cgroup v2 is mounted here but cannot be written to"),
+        (f"umount -l $({GROUPS})", False, "cgroup v2 is not mounted here"),
+        (f"umount -l $({GROUPS})", True, ""),
+    ],
+    ids=["read-only", "not mounted", "not mounted, in a cgroup namespace"],
+)
+def test_where_control_groups_are_elsewhere(program: Path, before: str, container: bool, said: str) -> None:
+    """A hierarchy that cannot be used is named; in a namespace of its own vjail mounts it where nobody else sees it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    (program / "work" / LAB).mkdir(parents=True)
+    try:
+        with sandbox(program, 0) as box:
+            assert box.run("sh", "-c", before).code == 0
+            box.before = box.census()
+            (box.folder / LAB / "jail.conf").write_text("one { path = /j/one; ip4.addr = 127.0.0.5; persist; }")
+
+            def vjail(*words: str) -> Result:
+                inside = ("unshare", "--cgroup") if container else ()
+                return box.run(*inside, interpreter(), "-m", "vjail", *words)
+
+            up = vjail("up", LAB)
+            assert up.code == 0, up
+            assert (f"one: addresses are not enforced: {said}" in up.err.splitlines()) == bool(said), up
+            tried = "import socket; socket.socket().bind(('127.0.0.6', 0))"
+            done = vjail("exec", "-p", LAB, "one", PYTHON, "-c", tried)
+            assert ("Cannot assign requested address" in done.err) == (not said), done
+            assert vjail("down", LAB).code == 0
+    finally:
+        shutil.rmtree(program / "work")
 
 
 def test_the_example(box: Sandbox) -> None:

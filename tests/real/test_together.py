@@ -81,7 +81,7 @@ def test_labs_of_the_same_name(box: Sandbox) -> None:
 def test_the_same_lab_by_root_and_by_a_user(box: Sandbox) -> None:
     """A user's labs are the user's, root's are root's."""
     lab = install(box, "steps")
-    root = Sandbox(box.init, box.program, 0)
+    root = Sandbox(box.init, box.program, 0, box.group)
     assert root.vjail("up", lab).code == 0
     ls = box.vjail("ls", lab)
     assert (ls.code, "is not up" in ls.err) == (1, True), ls

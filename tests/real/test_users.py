@@ -27,7 +27,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "without-root.md").read_text()
 def subordinate(box: Sandbox) -> Iterator[None]:
     """The sandbox's user has 65536 subordinate ids meanwhile."""
     assert shutil.which("newuidmap"), "the package uidmap is missing"
-    root = Sandbox(box.init, box.program, 0)
+    root = Sandbox(box.init, box.program, 0, box.group)
     put = "; ".join(
         f"echo {NOBODY}:300000:65536 > /run/{name}; chmod 644 /run/{name}; mount -n --bind /run/{name} /etc/{name}"
         for name in ("subuid", "subgid")

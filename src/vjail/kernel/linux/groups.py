@@ -27,6 +27,8 @@ RECORD = "cgroup"
 _MOMENT, _PATIENCE = 0.2, 5.0
 """Seconds that the last processes of a jail, and of a lab, are given to be gone."""
 _PAUSE = 0.002
+_FIRST_NAMESPACE = 0xEFFF_FFFB
+"""The number of the machine's own cgroup namespace (include/linux/proc_ns.h)."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -153,7 +155,8 @@ def remove_recorded(runtime: Path) -> None:
 def _root() -> int:
     """The folder of this machine's cgroup v2 hierarchy. Raises Unable.
 
-    Where it is mounted that mount is used: mounting it anew would change its options for everybody.
+    Where it is mounted that mount is used. To mount it anew changes its options for everybody, unless it is done in a
+    cgroup namespace (a container's).
     """
     lines = [line.split(" - ") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     found = [(head.split(), tail.split()) for head, tail in lines if tail.startswith("cgroup2 ")]
@@ -163,6 +166,8 @@ def _root() -> int:
                 return os.open(head[4].encode().decode("unicode_escape"), _FOLDER)
     if found:
         raise Unable("cgroup v2 is mounted here but cannot be written to")
+    if os.stat("/proc/self/ns/cgroup").st_ino == _FIRST_NAMESPACE:
+        raise Unable("cgroup v2 is not mounted here")
     try:
         return new_filesystem("cgroup2", {})
     except OSError as error:
