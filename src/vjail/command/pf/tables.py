@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
 
 from vjail.command.pf.options import Misuse, Options
 from vjail.command.pf.surroundings import surroundings
@@ -116,7 +115,7 @@ class _Command:
             self._session.out(f"  {_text(entry)}\n")
 
     def _test(self, table: Table, given: list[TableEntry]) -> int:
-        matching = [entry for entry in given if _holds(table, entry.network.network_address)]
+        matching = [entry for entry in given if table.holds(entry.network.network_address)]
         self._say(f"{len(matching)}/{len(given)} addresses match")
         for entry in given if self._options.verbose else ():
             mark = "M" if entry in matching else " "
@@ -132,9 +131,3 @@ def _text(entry: TableEntry) -> str:
     network = entry.network
     whole = network.prefixlen == network.max_prefixlen
     return f"{'!' if entry.negated else ' '}{network.network_address if whole else network}"
-
-
-def _holds(table: Table, address: IPv4Address | IPv6Address) -> bool:
-    """Whether a table holds an address: of the entries that do the longest decides."""
-    found = [entry for entry in table.entries if address in entry.network]
-    return bool(found) and not max(found, key=lambda entry: entry.network.prefixlen).negated

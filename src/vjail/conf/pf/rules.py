@@ -149,6 +149,29 @@ class Ports:
     first: int
     second: int = 0
 
+    def fit(self, port: int) -> bool:
+        """Whether a port fulfils the condition."""
+        first, second = self.first, self.second
+        match self.op:
+            case PortOp.EQ:
+                return port == first
+            case PortOp.NE:
+                return port != first
+            case PortOp.LT:
+                return port < first
+            case PortOp.LE:
+                return port <= first
+            case PortOp.GT:
+                return port > first
+            case PortOp.GE:
+                return port >= first
+            case PortOp.BETWEEN:
+                return first < port < second
+            case PortOp.OUTSIDE:
+                return port < first or port > second
+            case PortOp.RANGE:
+                return first <= port <= second
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -275,6 +298,11 @@ class Table:
     const: bool = False
     persist: bool = False
     counters: bool = False
+
+    def holds(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether an address is in it."""
+        found = [entry for entry in self.entries if address in entry.network]
+        return bool(found) and not max(found, key=lambda entry: entry.network.prefixlen).negated
 
 
 class Debug(enum.Enum):

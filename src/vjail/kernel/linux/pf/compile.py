@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from vjail.conf.pf.rules import Action, Answer, Direction, Keep, Rule, Ruleset
 from vjail.kernel.core.pf_driver import PfSetup
+from vjail.kernel.core.pf_evaluate import below
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.pf.match import Matcher, line, lines
 from vjail.kernel.linux.pf.names import (
@@ -140,9 +141,9 @@ class _Compiler:
         defer = [f"meta mark set meta mark & {hexadecimal(_ALL ^ TRANSLATED ^ RULE_MASK)}"]
         if translates:
             defer += [
-                f"ct status snat meta mark set meta mark | {hexadecimal(TRANSLATED)} accept",
-                "jump will_binat",
-                f"{deferred} == 0 jump will_nat",
+                f"ct direction original ct status snat meta mark set meta mark | {hexadecimal(TRANSLATED)} accept",
+                "ct state new jump will_binat",
+                f"ct state new {deferred} == 0 jump will_nat",
                 f"{deferred} != 0 accept",
             ]
         before = [*self._states(_OUT), *defer, "jump rules_out", "goto end_out"]
@@ -228,7 +229,7 @@ class _Compiler:
         self._anchors += 1
         call = f"anchor{self._anchors}_{side.name}"
         jumps: list[str] = []
-        for number, path in enumerate(_below(self._setup, rule.anchor)):
+        for number, path in enumerate(below(self._setup, rule.anchor)):
             self._ruleset(side, f"{call}_{number}", path, depth + 1)
             jumps.append(f"jump {call}_{number}")
         self._chains.add(call, [*([tag] if tag else []), *jumps])
@@ -352,7 +353,7 @@ class _Compiler:
                 continue
             if depth >= _DEEPEST:
                 continue
-            for path in _below(self._setup, rule.anchor):
+            for path in below(self._setup, rule.anchor):
                 inner = Matcher(self._names, side.direction, path)
                 for hit in self._translated(inner, side, rules, hits, path, depth + 1):
                     for alternative in matcher.alternatives(rule):
@@ -408,14 +409,3 @@ def _answers(key: str) -> list[str]:
             ]
         case _:
             return []
-
-
-def _below(setup: PfSetup, anchor: str) -> list[str]:
-    """The anchors that a rule stands for: itself, or with `*` those directly below, by name."""
-    if not anchor.endswith("*"):
-        return [anchor] if anchor in setup.rulesets else []
-    above = anchor.rstrip("*").rstrip("/")
-    prefix = f"{above}/" if above else ""
-    return sorted(
-        path for path in setup.rulesets if path and path.startswith(prefix) and "/" not in path.removeprefix(prefix)
-    )

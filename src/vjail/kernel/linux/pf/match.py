@@ -31,6 +31,8 @@ from vjail.kernel.linux.pf.names import (
     united,
 )
 
+_APART = "meta length > 0"
+"""Always so. nft makes one comparison of two that are beside each other, also of two with `!=`, where that is wrong."""
 _FAMILY = {Family.INET: "ipv4", Family.INET6: "ipv6"}
 
 
@@ -66,8 +68,10 @@ class Matcher:
             parts = [
                 self._on(rule),
                 f"meta nfproto {_FAMILY[family]}" if family is not None else "",
-                *(side or "" for side in sides),
+                sides[0] or "",
                 _ports(source.ports, "sport"),
+                _APART if _is_condition(source) and _is_condition(destination) else "",
+                sides[1] or "",
                 _ports(destination.ports, "dport"),
                 _icmp(rule),
                 _tos(rule, family),
@@ -117,6 +121,10 @@ class Matcher:
             return ""
         sign = "!=" if rule.tagged_not else "=="
         return f"meta mark & {hexadecimal(TAG_MASK)} {sign} {hexadecimal(self._names.tag(rule.tagged))}"
+
+
+def _is_condition(peer: Peer) -> bool:
+    return peer != Peer()
 
 
 def _needs_family(peer: Peer) -> bool:
