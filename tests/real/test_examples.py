@@ -59,6 +59,8 @@ _FILES: Mapping[str, Mapping[str, str | None]] = {
     "C3-bridge-by-hand": {"vjail.yml": None, "commands": None, "client": None, "serverC": None},
     "C3-rc-conf-as-printed": {"vjail.yml": None, "client": None, "serverC/rc.conf": "C3.rc.conf"},
     "C3-rc-conf-mended": {"vjail.yml": None, "client": None, "serverC": None},
+    "C4-nat-and-rdr": {"vjail.yml": None, "client": None, "router": None},
+    "C4-static-nat": {"vjail.yml": None, "client": None, "serverC": None},
     "D1-two-bridges": {"vjail.yml": None, "jailer": None, "machines": None},
     "D2-interfaces-in-one-string": {"jail.conf": None, "rc.conf": None},
     "D3-blackhole-in-start": {"jail.conf": None, "rc.conf": None},
