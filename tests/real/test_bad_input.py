@@ -61,35 +61,36 @@ REFUSED = {
     ),
     "unknown keys": Case(
         {"vjail.yml": b"hosts:\n  a:\n    nic: {vtnet0: w0}\nwire: {}\n"},
-        "lab/vjail.yml:4:1: 'wire' is not known in the lab file; did you mean 'wires'?\n"
-        "vjail: lab/vjail.yml:3:5: 'nic' is not known in host a; did you mean 'nics'?",
+        "lab/vjail.yml:3:5: 'nic' is not known in a host; did you mean 'nics'?\n"
+        "vjail: lab/vjail.yml:4:1: 'wire' is not known in the lab file; did you mean 'wires'?",
     ),
     "a key twice": Case(
         {"vjail.yml": b"hosts: {a: {}, a: {}}\n"}, "lab/vjail.yml:1:16: 'a' is given twice; keep one of them"
     ),
     "a list for hosts": Case(
-        {"vjail.yml": b"hosts: [a]\n"}, "lab/vjail.yml:1:8: hosts must be a mapping (`key: value`)"
+        {"vjail.yml": b"hosts: [a]\n"}, "lab/vjail.yml:1:8: a mapping is expected here (`name: value`)"
     ),
     "an empty lab file": Case(
-        {"vjail.yml": b""}, "lab/vjail.yml: no hosts are given; add `hosts:` with one entry a machine"
+        {"vjail.yml": b""}, "lab/vjail.yml: no hosts are given; add `hosts:` with one entry a machine, or `jails:`"
     ),
     "a wire that is not there": Case(
         {"vjail.yml": b"hosts:\n  a:\n    nics: {vtnet0: w0}\nwires: {w1: {}}\n"},
         "lab/vjail.yml:3:20: there is no wire 'w0'; add it to `wires:`",
     ),
     "a host with a slash": Case(
-        {"vjail.yml": b"hosts: {a/b: {}}\n"}, f"lab/vjail.yml:1:9: 'a/b' cannot be a name in hosts; {NAME}"
+        {"vjail.yml": b"hosts: {a/b: {}}\n"}, f"lab/vjail.yml:1:9: 'a/b' cannot be a name here; expected: {NAME}"
     ),
     "a host outside": Case(
-        {"vjail.yml": b"hosts: {..: {}}\n"}, f"lab/vjail.yml:1:9: '..' cannot be a name in hosts; {NAME}"
+        {"vjail.yml": b"hosts: {..: {}}\n"}, f"lab/vjail.yml:1:9: '..' cannot be a name here; expected: {NAME}"
     ),
     "a card's name too long": Case(
         {"vjail.yml": b"hosts: {a: {nics: {averyverylongname0: w}}}\nwires: {w: {}}\n"},
-        f"lab/vjail.yml:1:20: 'averyverylongname0' cannot be a name in nics; {CARD}",
+        f"lab/vjail.yml:1:20: 'averyverylongname0' cannot be a name here; expected: {CARD}",
     ),
     "a release nobody knows": Case(
         {"vjail.yml": b"freebsd: 99\nhosts: {a: {}}\n"},
-        "lab/vjail.yml:1:10: not a FreeBSD release vjail knows: '99' (known: 12, 13, 14, 15, 16)",
+        "lab/vjail.yml:1:10: '99': not a FreeBSD release vjail knows: '99' (known: 12, 13, 14, 15, 16); "
+        "expected: 12, 13, 14, 15 or 16",
     ),
     "no folder for files": Case(
         {"vjail.yml": b"hosts: {a: {files: gone}}\n"},

@@ -1,44 +1,29 @@
 """A lab from a path: a folder with a jail.conf and its host's other files, or one with a small lab file.
 
-The lab file (`vjail.yml`) names hosts and wires; each host names the folder its files are in. It is read as YAML's node
-tree, so that every mistake is told with its place, all of them at once, and scalars are text until the schema says
-otherwise.
+What a lab file (`vjail.yml`) says is lab/file's business.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
-
-import yaml
 
 from vjail.lab import nics
 from vjail.lab.model import CONFIGURATION, HostFile, Lab, LabError, LabHostSpec, Problem
-from vjail.release import DEFAULT, Release
 
 LAB_FILE = "vjail.yml"
 JAIL_CONF = "jail.conf"
 _ONE_HOST = "fbsd"
-_NAME = (
-    re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"),
-    "letters, digits, and `-`, `_` and `.` between them, 63 at most",
-)
-_CARD = (
-    re.compile(r"(?!(?:bridge|epair|lo|pflog|tap|vlan)\d)[A-Za-z][A-Za-z0-9_.-]{0,14}"),
-    "a card's name as FreeBSD's drivers give them (vtnet0, em1), 15 characters at most",
-)
-_LAB_KEYS, _HOST_KEYS = ("freebsd", "hosts", "wires"), ("files", "nics", "userland")
 
 
 def load(path: Path) -> Lab:
     """The lab at `path`: a lab file, a jail.conf, or a folder that holds one. Raises LabError."""
     path = find(path)
     if path.suffix in (".yml", ".yaml"):
-        return _from_lab_file(path)
+        from vjail.lab.file.lab import lab_of  # YAML, which takes its time, is not needed otherwise
+
+        return lab_of(path, _read, _host_files)
     return _from_folder(path.parent, path.name)
 
 
@@ -108,125 +93,3 @@ def _check_text(origin: Path, content: bytes) -> None:
 
 def _text(file: HostFile) -> str:
     return file.content.decode()
-
-
-# --- the lab file -----------------------------------------------------------------------------------------------------
-
-
-def _from_lab_file(path: Path) -> Lab:
-    return _LabFile(path).lab()
-
-
-class _LabFile:
-    """Reads one lab file; problems are gathered, and raised at the end."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._problems: list[Problem] = []
-
-    def lab(self) -> Lab:
-        top = self._mapping(self._compose(), "the lab file", _LAB_KEYS)
-        wires = tuple(key for key, _ in self._entries(top.get("wires"), "wires", _NAME))
-        hosts = {n: self._host(n, node, wires) for n, node in self._entries(top.get("hosts"), "hosts", _NAME)}
-        release = self._release(top.get("freebsd"))
-        if not hosts and not self._problems:
-            self._problem(None, "no hosts are given", "add `hosts:` with one entry a machine")
-        if self._problems:
-            raise LabError(*self._problems)
-        folder = self._path.parent
-        return Lab(folder.resolve().name, self._path, hosts, wires, release)
-
-    def _compose(self) -> yaml.Node | None:
-        content = _read(self._path)
-        try:
-            return yaml.compose(content.decode(), Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-            text = " ".join((error.problem or error.context or "it cannot be read").split())
-            raise LabError(Problem(str(self._path), f"not YAML: {text}", *place)) from None
-        except (yaml.YAMLError, RecursionError) as error:
-            text = " ".join(str(error).split())
-            raise LabError(Problem(str(self._path), f"not YAML: {text}")) from None
-
-    def _host(self, name: str, node: yaml.Node, wires: tuple[str, ...]) -> LabHostSpec:
-        fields = self._mapping(node, f"host {name}", _HOST_KEYS)
-        cards: dict[str, str] = {}
-        for card, wire in self._entries(fields.get("nics"), "nics", _CARD):
-            cards[card] = self._scalar(wire, "the name of a wire")
-            if cards[card] not in wires:
-                self._problem(
-                    wire, f"there is no wire {cards[card]!r}", _nearest(cards[card], wires) or "add it to `wires:`"
-                )
-        files: dict[str, HostFile] = {}
-        tree: Path | None = None
-        if "files" in fields:
-            folder = self._path.parent / self._scalar(fields["files"], "a folder")
-            if not folder.is_dir():
-                self._problem(fields["files"], f"{folder} is no folder", "it holds the host's rc.conf, jail.conf, …")
-            else:
-                try:
-                    files, tree = _host_files(folder)
-                except LabError as error:
-                    self._problems.extend(error.problems)
-        userland = self._scalar(fields["userland"], "machine, minimal or a path") if "userland" in fields else "machine"
-        if userland not in ("machine", "minimal"):
-            userland = str((self._path.parent / userland).resolve())
-            if not os.path.isdir(userland):
-                self._problem(fields["userland"], f"{userland} is no folder", "`vjail base` makes one")
-        return LabHostSpec(name, cards, files, tree, userland)
-
-    def _release(self, node: yaml.Node | None) -> Release:
-        if node is None:
-            return DEFAULT
-        try:
-            return Release.parse(self._scalar(node, "a release"))
-        except ValueError as error:
-            self._problem(node, str(error), "")
-            return DEFAULT
-
-    def _mapping(self, node: yaml.Node | None, what: str, keys: tuple[str, ...]) -> dict[str, yaml.Node]:
-        found: dict[str, yaml.Node] = {}
-        for key, value in self._entries(node, what):
-            if key in keys:
-                found[key] = value
-            else:
-                assert isinstance(node, yaml.MappingNode)
-                where = next(k for k, v in node.value if v is value)
-                hint = _nearest(key, keys) or f"known here: {', '.join(keys)}"
-                self._problem(where, f"{key!r} is not known in {what}", hint)
-        return found
-
-    def _entries(
-        self, node: yaml.Node | None, what: str, form: tuple[re.Pattern[str], str] | None = None
-    ) -> Iterator[tuple[str, yaml.Node]]:
-        """The names in a mapping, each once, with what belongs to them; `form` is what they must be like."""
-        if node is None or (isinstance(node, yaml.ScalarNode) and node.value in ("", "~", "null")):
-            return
-        if not isinstance(node, yaml.MappingNode):
-            self._problem(node, f"{what} must be a mapping (`key: value`)", "")
-            return
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = self._scalar(key, "a name")
-            if name in seen:
-                self._problem(key, f"{name!r} is given twice", "keep one of them")
-            elif form is not None and not form[0].fullmatch(name):
-                self._problem(key, f"{name!r} cannot be a name in {what}", form[1])
-            seen.add(name)
-            yield name, value
-
-    def _scalar(self, node: yaml.Node, what: str) -> str:
-        if isinstance(node, yaml.ScalarNode):
-            return str(node.value)
-        self._problem(node, f"{what} is expected here", "")
-        return ""
-
-    def _problem(self, node: yaml.Node | None, text: str, hint: str) -> None:
-        line, column = (node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else (0, 0)
-        self._problems.append(Problem(str(self._path), text, line, column, hint))
-
-
-def _nearest(word: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, known, 1)
-    return f"did you mean {close[0]!r}?" if close else ""

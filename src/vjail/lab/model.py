@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vjail.release import DEFAULT, Release
 
-CONFIGURATION = ("rc.conf", "jail.conf", "devfs.rules", "pf.conf", "hostid")
+CONFIGURATION = ("rc.conf", "jail.conf", "devfs.rules", "pf.conf", "hostid", "hosts")
 """The files beside a jail.conf that its host has in /etc."""
 
 
@@ -41,6 +41,8 @@ class Lab:
     hosts: Mapping[str, LabHostSpec]
     wires: tuple[str, ...] = ()
     release: Release = DEFAULT
+    uplinks: Mapping[str, str] = field(default_factory=dict)
+    """The NICs of this machine that are lent to the lab, by the wire each is on."""
 
 
 @dataclass(frozen=True, slots=True)

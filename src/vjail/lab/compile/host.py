@@ -1,0 +1,161 @@
+"""All files of one host, by name, and the head that each begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Interface
+
+from vjail.lab.compile.jailconf import jail_conf
+from vjail.lab.file.topology import Bridge, Interface, PlacedHost, PlacedJail, Topology
+
+_RULESET_BASE = 100
+_INCLUDES = ("devfsrules_hide_all", "devfsrules_unhide_basic", "devfsrules_unhide_login")
+
+
+def compile_host(topology: Topology, host: PlacedHost) -> Mapping[str, str]:
+    """The files that a host needs in /etc: rc.conf always, the others where there is something in them."""
+    header = f"# Made by vjail from the lab file of {topology.name}, for host {host.name}: change that, not this.\n"
+    files: dict[str, str] = {"rc.conf": header + "".join(f"{line}\n" for line in _rc_conf(host))}
+    rulesets = _rulesets(host)
+    if host.jails:
+        files["jail.conf"] = jail_conf(host, header, {name: number for name, (number, _) in rulesets.items()})
+    if rulesets:
+        files["devfs.rules"] = header + "".join(_devfs_rules(rulesets))
+    pf = list(_pf_conf(host))
+    if pf:
+        files["pf.conf"] = header + "".join(f"{line}\n" for line in pf)
+    names = list(_hosts(host))
+    if names:
+        files["hosts"] = header + "::1\tlocalhost\n127.0.0.1\tlocalhost\n" + "".join(f"{line}\n" for line in names)
+    if host.hostid is not None:
+        files["hostid"] = f"{host.hostid}\n"
+    return files
+
+
+# --- rc.conf ----------------------------------------------------------------------------------------------------------
+
+
+def _rc_conf(host: PlacedHost) -> Iterator[str]:
+    standing = [bridge for bridge in host.bridges if bridge.standing]
+    lines: dict[str, str] = {"hostname": host.name}
+    if standing:
+        lines["cloned_interfaces"] = " ".join(bridge.name for bridge in standing)
+    for nic, addresses in host.addresses.items():
+        lines |= _interface(nic, addresses, "up")
+    for bridge in standing:
+        lines |= _bridge(bridge)
+    for bridge in standing:
+        for card in (bridge.uplink, bridge.nat):
+            if card is not None:
+                lines.setdefault(f"ifconfig_{card}", "up")
+        if bridge.nat is not None:
+            publics = [jail.public for jail in host.jails if jail.public is not None and _is_in(jail, bridge)]
+            for number, public in enumerate(publics, len(host.addresses.get(bridge.nat, ()))):
+                lines[f"ifconfig_{bridge.nat}_alias{number}"] = f"inet {public}/32"
+        if bridge.uplink is not None and bridge.tag is not None:
+            known = lines.get(f"vlans_{bridge.uplink}", "")
+            lines[f"vlans_{bridge.uplink}"] = f"{known} {bridge.tag}".strip()
+            lines[f"ifconfig_{bridge.uplink}_{bridge.tag}"] = "up"
+    for gateway in host.gateways:
+        lines["defaultrouter" if gateway.version == 4 else "ipv6_defaultrouter"] = str(gateway)
+    for version, prefix in ((4, ""), (6, "ipv6_")):
+        routes = [(net, way) for net, way in host.routes if net.version == version]
+        if routes:
+            lines[f"{prefix}static_routes"] = " ".join(f"r{number}" for number, _ in enumerate(routes, 1))
+            for number, (network, gateway) in enumerate(routes, 1):
+                lines[f"{prefix}route_r{number}"] = f"{network} {gateway}"
+    if host.forward or any(bridge.nat for bridge in host.bridges):
+        lines["gateway_enable"] = "YES"
+        routed = [subnet for bridge in host.bridges if bridge.nat for subnet in bridge.subnets]
+        if host.forward or any(subnet.version == 6 for subnet in routed):
+            lines["ipv6_gateway_enable"] = "YES"
+    if any(bridge.nat for bridge in host.bridges):
+        lines["pf_enable"] = "YES"
+    if host.jails:
+        lines["jail_enable"] = "YES"
+    lines |= host.rc
+    for name, value in lines.items():
+        yield f'{name}="{value}"'
+
+
+def _interface(name: str, addresses: tuple[Interface, ...], rest: str) -> dict[str, str]:
+    """rc.conf's lines for an interface's addresses."""
+    lines: dict[str, str] = {}
+    variable = f"ifconfig_{name.replace('.', '_')}"
+    inet = [each for each in addresses if isinstance(each, IPv4Interface)]
+    inet6 = [each for each in addresses if not isinstance(each, IPv4Interface)]
+    first = f"inet {inet[0]} {rest}" if inet else rest
+    lines[variable] = first.strip()
+    if inet6:
+        lines[f"{variable}_ipv6"] = f"inet6 {inet6[0]}"
+    for number, address in enumerate((*inet[1:], *inet6[1:])):
+        lines[f"{variable}_alias{number}"] = f"inet{'6' if address.version == 6 else ''} {address}"
+    return lines
+
+
+def _bridge(bridge: Bridge) -> dict[str, str]:
+    uplink = bridge.uplink_interface
+    rest = "up"
+    if bridge.mtu is not None and uplink is None:
+        rest = f"mtu {bridge.mtu} up"
+    if uplink is not None:
+        rest = f"addm {uplink} up"
+    return _interface(bridge.name, bridge.host_addresses, rest)
+
+
+def _is_in(jail: PlacedJail, bridge: Bridge) -> bool:
+    return any(port.network == bridge.network for port in jail.ports)
+
+
+# --- the others -------------------------------------------------------------------------------------------------------
+
+
+def _rulesets(host: PlacedHost) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """The ruleset of each jail that sees more than usual: its number and what it shows; equal ones are one."""
+    numbers: dict[tuple[str, ...], int] = {}
+    found: dict[str, tuple[int, tuple[str, ...]]] = {}
+    for jail in host.jails:
+        if jail.devices:
+            number = numbers.setdefault(jail.devices, _RULESET_BASE + len(numbers))
+            found[jail.name] = number, jail.devices
+    return found
+
+
+def _devfs_rules(rulesets: Mapping[str, tuple[int, tuple[str, ...]]]) -> Iterator[str]:
+    for number, devices in dict.fromkeys(rulesets.values()):
+        yield f"[devfsrules_lab_{number}={number}]\n"
+        for name in _INCLUDES:
+            yield f"add include ${name}\n"
+        for device in devices:
+            yield f"add path '{device}' unhide\n"
+
+
+def _pf_conf(host: PlacedHost) -> Iterator[str]:
+    routed = [bridge for bridge in host.bridges if bridge.nat is not None]
+    if not routed:
+        return
+    yield "set skip on lo0"
+    for bridge in routed:
+        for jail in host.jails:
+            port = next((each for each in jail.ports if each.network == bridge.network), None)
+            inner = next((a.ip for a in port.addresses if a.version == 4), None) if port is not None else None
+            if jail.public is not None and inner is not None:
+                yield f"binat on {bridge.nat} inet from {inner} to any -> {jail.public}"
+    for bridge in routed:
+        for subnet in bridge.subnets:
+            if subnet.version == 4:
+                yield f"nat on {bridge.nat} inet from {subnet} to any -> ({bridge.nat})"
+    yield "pass"
+
+
+def _hosts(host: PlacedHost) -> Iterator[str]:
+    for jail in host.jails:
+        domains = {port.network: host.bridge(port.network).domain for port in jail.ports}
+        for port in jail.ports:
+            domain = domains[port.network]
+            names = f"{jail.name}.{domain}\t{jail.name}" if domain else jail.name
+            for address in port.addresses:
+                yield f"{address.ip}\t{names}"
+        for each in jail.interfaces[len(jail.ports) :]:
+            for address in each.addresses:
+                yield f"{address.ip}\t{jail.name}"

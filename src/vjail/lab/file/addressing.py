@@ -1,0 +1,118 @@
+"""Addresses of one network: what is written (`auto`, `.10`, 10.0.0.5) becomes addresses, each given once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
+
+from vjail.lab.file.lock import Lock
+from vjail.lab.file.nodes import At, Place, Problems
+from vjail.lab.file.topology import Address, Interface, Network
+
+_FIRST_AUTO = 2
+"""The host part that `auto` begins with; .1 is where people look for a gateway."""
+_LAST_AUTO = 65_535
+
+
+class Pool:
+    """The addresses of one network of a host."""
+
+    def __init__(self, name: str, subnets: Sequence[Network], problems: Problems, old: Lock, new: Lock) -> None:
+        """`name`: HOST/NETWORK. What `auto` gives is looked up in the old lock and noted in the new one."""
+        self._name = name
+        self._subnets: dict[int, list[Network]] = {
+            4: [s for s in subnets if s.version == 4],
+            6: [s for s in subnets if s.version == 6],
+        }
+        self._problems = problems
+        self._old, self._new = old, new
+        self._owners: dict[Address, str] = {}
+
+    def take(self, owner: str, written: At[str], step: int = 0) -> Interface | None:
+        """The address that is written; `step` is added to a host part. None, and told, where it cannot be."""
+        text = written.value
+        if text.startswith(".") or (text.startswith("::") and "/" not in text and self._subnets[6]):
+            return self._host_part(owner, written, step)
+        try:
+            address = ip_interface(text) if "/" in text else ip_address(text)
+        except ValueError:
+            self._problems.say(written.place, f"{text} is no address", "expected: 10.0.0.5, .10, auto, fd00::5 or ::5")
+            return None
+        bare = address.ip if isinstance(address, IPv4Interface | IPv6Interface) else address
+        subnet = next((each for each in self._subnets[bare.version] if bare in each), None)
+        if subnet is None:
+            nets = ", ".join(map(str, (*self._subnets[4], *self._subnets[6]))) or "no subnet"
+            self._problems.say(written.place, f"{bare} is not in {self._short} ({nets})", "an address of its subnet")
+            return None
+        return self._given(owner, bare, subnet, written.place)
+
+    def auto(self, owner: str, key: str, place: Place) -> tuple[Interface, ...]:
+        """A free address of each family; the one that the lock remembers where that is still free."""
+        found: list[Interface] = []
+        for version in (4, 6):
+            for subnet in self._subnets[version]:
+                address = self._free(f"{key}/{version}", subnet)
+                if address is None:
+                    self._problems.say(place, f"no address of {subnet} is left for {owner}", "a larger subnet")
+                    continue
+                self._new.addresses[f"{key}/{version}"] = str(address)
+                given = self._given(owner, address, subnet, place)
+                found += [given] if given is not None else []
+        if not found and not any(self._subnets.values()):
+            self._problems.say(place, f"{self._short} has no subnet that `auto` could take from", "give it `subnet:`")
+        return tuple(found)
+
+    def reserve(self, owner: str, address: Address) -> None:
+        """Keep an address from being given to anybody."""
+        self._owners.setdefault(address, owner)
+
+    @property
+    def _short(self) -> str:
+        return self._name.rpartition("/")[2]
+
+    def _host_part(self, owner: str, written: At[str], step: int) -> Interface | None:
+        version = 4 if written.value.startswith(".") else 6
+        if not self._subnets[version]:
+            self._problems.say(
+                written.place,
+                f"{self._short} has no IPv{version} subnet for {written.value}",
+                "give it one in `subnet:`",
+            )
+            return None
+        subnet = self._subnets[version][0]
+        number = int(written.value[1:]) if version == 4 else int(IPv6Address(written.value))
+        offset = number + step
+        if offset >= subnet.num_addresses:
+            self._problems.say(written.place, f"{written.value} is beyond {subnet}", "a smaller host part")
+            return None
+        return self._given(owner, subnet[offset], subnet, written.place)
+
+    def _given(self, owner: str, address: Address, subnet: Network, place: Place) -> Interface | None:
+        wide = subnet.version == 4 and subnet.prefixlen < 31
+        if address == subnet.network_address and (wide or subnet.prefixlen < 127):
+            self._problems.say(place, f"{address} is the network's own address", f"{subnet[1]} is the first of a host")
+            return None
+        if wide and address == subnet.broadcast_address:
+            self._problems.say(place, f"{address} is the broadcast address", f"{subnet[-2]} is the last of a host")
+            return None
+        first = self._owners.setdefault(address, owner)
+        if first != owner:
+            self._problems.say(place, f"{address} is {first}'s", "an address of its own, or `auto`")
+            return None
+        if isinstance(address, IPv4Address):
+            return IPv4Interface((address, subnet.prefixlen))
+        return IPv6Interface((address, subnet.prefixlen))
+
+    def _free(self, key: str, subnet: Network) -> Address | None:
+        remembered = self._old.addresses.get(key)
+        if remembered is not None:
+            address = ip_address(remembered)
+            if address in subnet and address not in self._owners:
+                return address
+        kept = set(self._old.addresses.values())
+        last = min(subnet.num_addresses - (2 if subnet.version == 4 else 1), _LAST_AUTO)
+        for offset in range(_FIRST_AUTO if last >= _FIRST_AUTO else 1, last + 1):
+            candidate = subnet[offset]
+            if candidate not in self._owners and str(candidate) not in kept:
+                return candidate
+        return next((subnet[at] for at in range(1, last + 1) if subnet[at] not in self._owners), None)

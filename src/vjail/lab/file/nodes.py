@@ -1,0 +1,156 @@
+"""YAML as a tree of nodes with places; scalars are text until the schema says otherwise.
+
+YAML 1.1's own rules would make numbers of `.10` and `1:20` and booleans of `on` and `no`. So nothing is resolved here:
+PyYAML only cuts the text. Duplicate keys are mistakes. Knows nothing of labs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import yaml
+
+from vjail.lab.model import LabError, Problem
+
+T = TypeVar("T")
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands: a file, line and column from 1."""
+
+    path: str
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class At(Generic[T]):
+    """A value and where it stands."""
+
+    value: T
+    place: Place = field(compare=False)
+
+
+class Problems:
+    """The mistakes found so far."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    def say(self, place: Place, text: str, hint: str = "") -> None:
+        """A mistake, and what is expected instead or to be done."""
+        problem = Problem(place.path, text, place.line, place.column, hint)
+        if problem not in self._found:
+            self._found.append(problem)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def stop(self) -> None:
+        """Raise LabError with all that was found, if anything was."""
+        if self._found:
+            raise LabError(*sorted(self._found, key=lambda each: (each.path, each.line, each.column)))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of a file's tree, with variables put in."""
+
+    node: yaml.Node
+    path: str
+    problems: Problems
+    variables: Mapping[str, str]
+
+    @property
+    def place(self) -> Place:
+        """Where it begins."""
+        return Place(self.path, self.node.start_mark.line + 1, self.node.start_mark.column + 1)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is given: `key:` alone, or `null`."""
+        return (
+            isinstance(self.node, yaml.ScalarNode) and self.node.style is None and self.node.value in ("", "~", "null")
+        )
+
+    @property
+    def text(self) -> str | None:
+        """The text of a scalar; None for what is none."""
+        if not isinstance(self.node, yaml.ScalarNode):
+            return None
+        return _VARIABLE.sub(self._value, str(self.node.value))
+
+    def _value(self, found: re.Match[str]) -> str:
+        value = self.variables.get(found[1])
+        if value is None:
+            known = nearest(found[1], self.variables) or "define it under `variables:`"
+            self.say(f"there is no variable {found[1]!r}", known)
+            return ""
+        return value
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it is `key: value` pairs."""
+        return isinstance(self.node, yaml.MappingNode)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list."""
+        return isinstance(self.node, yaml.SequenceNode)
+
+    def items(self) -> Iterator[Node]:
+        """The elements of a list."""
+        assert isinstance(self.node, yaml.SequenceNode)
+        for each in self.node.value:
+            yield self._with(each)
+
+    def entries(self) -> Iterator[tuple[At[str], Node]]:
+        """The keys of a mapping with their values, each once; one that stands twice is a mistake."""
+        assert isinstance(self.node, yaml.MappingNode)
+        seen: set[str] = set()
+        for key, value in self.node.value:
+            name = self._with(key)
+            text = name.text
+            if text is None:
+                name.say("a name is expected here")
+                continue
+            if text in seen:
+                name.say(f"{text!r} is given twice", "keep one of them")
+                continue
+            seen.add(text)
+            yield At(text, name.place), self._with(value)
+
+    def say(self, text: str, hint: str = "") -> None:
+        """A mistake at this place."""
+        self.problems.say(self.place, text, hint)
+
+    def _with(self, node: yaml.Node) -> Node:
+        return Node(node, self.path, self.problems, self.variables)
+
+
+def compose(path: str, content: bytes, problems: Problems, variables: Mapping[str, str]) -> Node | None:
+    """The tree of a file; None where it is empty. Raises LabError where it is no YAML."""
+    try:
+        node = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        text = " ".join((error.problem or error.context or "it cannot be read").split())
+        hint = 'write an address that begins with a colon in quotes: "::1"' if "found ':'" in text else ""
+        raise LabError(Problem(path, f"not YAML: {text}", *place, hint)) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise LabError(Problem(path, f"not YAML: {' '.join(str(error).split())}")) from None
+    return None if node is None else Node(node, path, problems, variables)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`did you mean …?`, empty where nothing is near."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {close[0]!r}?" if close else ""

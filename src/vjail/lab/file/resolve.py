@@ -1,0 +1,475 @@
+"""From what a lab file says to what it comes to: groups and replicas laid out, names found, addresses given.
+
+Everything that a lab file can get wrong beyond its form is found here, each with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface, ip_network
+
+from vjail.lab.file.addressing import Pool
+from vjail.lab.file.description import RESERVED, Expectation, Host, Jail, LabFile, Link, Network, Wire
+from vjail.lab.file.lock import Lock
+from vjail.lab.file.naming import Macs, Numbers, start
+from vjail.lab.file.nodes import At, Place, Problems, nearest
+from vjail.lab.file.schema import Entry
+from vjail.lab.file.topology import (
+    Address,
+    Bridge,
+    Card,
+    Interface,
+    LinkEnd,
+    PlacedHost,
+    PlacedJail,
+    Port,
+    Topology,
+    VlanPort,
+    WireSettings,
+)
+from vjail.lab.file.topology import Network as Subnet
+from vjail.release import DEFAULT
+
+ONE_HOST = "fbsd"
+_NO_PLACE = Place("")
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A jail to be, one of its replicas: its keys with those of its groups, and which replica it is."""
+
+    name: str
+    jail: Jail
+    place: Place
+    step: int = 0
+
+
+def resolve(name: str, file: LabFile, old: Lock) -> tuple[Topology, Lock]:
+    """What a lab file comes to, and the lock that keeps it so. Raises LabError with all mistakes."""
+    return _Resolver(name, file, old).run()
+
+
+class _Resolver:
+    def __init__(self, name: str, file: LabFile, old: Lock) -> None:
+        self._name = name
+        self._file = file
+        self._old = old
+        self._new = Lock()
+        self._problems = Problems()
+        self._numbers = Numbers(start(name), {k: n for k, n in old.numbers.items() if not k.startswith("bridge ")})
+        known = {k: n for k, n in old.numbers.items() if k.startswith("bridge ")}
+        self._bridges = Numbers(start(name), known)
+        self._macs = Macs(name)
+
+    def run(self) -> tuple[Topology, Lock]:
+        hosts = self._hosts()
+        wires = {name: _wire(entry.value) for name, entry in self._file.wires.items()}
+        placed = tuple(self._host(name, host, hosts) for name, host in hosts.items())
+        expectations = tuple(Expectation.of(line) for line in self._file.expect)
+        self._check_expectations(expectations, placed)
+        self._check_wires(hosts)
+        self._problems.stop()
+        release = self._file.freebsd.value if self._file.freebsd is not None else DEFAULT
+        return Topology(self._name, release, placed, wires, expectations), self._new
+
+    # --- hosts --------------------------------------------------------------------------------------------------------
+
+    def _hosts(self) -> dict[str, Host]:
+        file = self._file
+        if not file.hosts:
+            place = file.place
+            return {ONE_HOST: Host(networks=file.networks, jails=file.jails, links=file.links, place=place)}
+        for what, entries in (("networks", file.networks), ("jails", file.jails)):
+            for entry in entries.values():
+                hint = f"put it under `hosts: {next(iter(file.hosts))}: {what}:`"
+                self._say(entry.name.place, f"in a lab with hosts, {what} belong to one of them", hint)
+        return {name: entry.value for name, entry in file.hosts.items()}
+
+    def _host(self, name: str, host: Host, hosts: Mapping[str, Host]) -> PlacedHost:
+        if host.files is not None and (host.networks or host.jails or host.links):
+            self._say(
+                host.files.place,
+                f"host {name} has its own files, and networks or jails besides",
+                "either `files:`, or networks and jails here",
+            )
+        copies = list(self._copies(name, host))
+        pools = {
+            network: Pool(f"{name}/{network}", self._subnets(entry.value), self._problems, self._old, self._new)
+            for network, entry in host.networks.items()
+        }
+        bridges = tuple(self._bridge(name, n, entry, pools[n]) for n, entry in host.networks.items())
+        self._reserve(copies, host, pools)
+        by_name = {bridge.network: bridge for bridge in bridges}
+        links = self._links(name, host, copies)
+        jails = tuple(self._jail(name, each, by_name, pools, links.get(each.name, []), copies) for each in copies)
+        nics = {nic: entry.value.value for nic, entry in host.nics.items()}
+        self._check_cards(name, host, copies, nics, bool(self._file.hosts))
+        addresses = {nic: self._whole(entry.value) for nic, entry in host.addresses.items()}
+        return PlacedHost(
+            name,
+            nics,
+            bridges,
+            jails,
+            addresses,
+            self._plain_gateways(host.gateway),
+            self._routes(host.routes),
+            host.forward is not None and host.forward.value,
+            host.hostid.value if host.hostid is not None else None,
+            {key: entry.value.value for key, entry in host.rc.items()},
+            host.files.value if host.files is not None else None,
+            host.userland.value if host.userland is not None else "machine",
+        )
+
+    def _copies(self, host: str, given: Host) -> Iterator[_Copy]:
+        """The jails with the keys of their groups and the defaults, each replica by itself."""
+        seen: dict[str, Place] = {}
+        for name, entry in given.jails.items():
+            jail = entry.value
+            for group in reversed(jail.group):
+                known = self._file.groups.get(group.value)
+                if known is None:
+                    hint = nearest(group.value, self._file.groups) or "define it under `groups:`"
+                    self._say(group.place, f"there is no group {group.value!r}", hint)
+                else:
+                    jail = jail.over(known.value)
+            if self._file.defaults is not None:
+                jail = jail.over(self._file.defaults)
+            count = jail.replicas.value if jail.replicas is not None else None
+            names = [name] if count is None else [f"{name}{number}" for number in range(1, count + 1)]
+            for step, each in enumerate(names):
+                if each in seen:
+                    self._say(entry.name.place, f"jail {each} is there already", "another name")
+                seen[each] = entry.name.place
+                yield _Copy(each, jail, entry.name.place, step)
+
+    # --- networks -----------------------------------------------------------------------------------------------------
+
+    def _subnets(self, network: Network) -> list[Subnet]:
+        found: list[Subnet] = []
+        for each in network.subnet:
+            if any(other.version == each.value.version for other in found):
+                self._say(each.place, f"a second IPv{each.value.version} subnet", "one of each family at most")
+            else:
+                found.append(each.value)
+        return found
+
+    def _bridge(self, host: str, name: str, entry: Entry[Network], pool: Pool) -> Bridge:
+        network = entry.value
+        if name in RESERVED:
+            self._say(entry.name.place, f"a network cannot be called {name!r}: it is a key of jails", "another name")
+        if network.vlan is not None and network.uplink is None:
+            self._say(network.vlan.place, "a tag is of frames on an uplink", "give `uplink:` too")
+        if network.nat is not None and network.uplink is not None:
+            self._say(network.nat.place, "a network with an uplink is outside already", "either `nat:` or `uplink:`")
+        subnets = self._subnets(network)
+        gateways = tuple(address for each in network.gateway if (address := self._gateway(each, subnets)) is not None)
+        own: list[Interface] = []
+        for each in network.host:
+            if each.value == "auto":
+                own += pool.auto(f"host {host}", f"{host}//{name}", each.place)
+            elif (taken := pool.take(f"host {host}", each)) is not None:
+                own.append(taken)
+        if network.nat is not None and not own:
+            place = network.nat.place
+            if not subnets:
+                self._say(place, "a network with nat needs addresses", "give `subnet:`")
+            for subnet in subnets:
+                wanted = next((g for g in gateways if g.version == subnet.version), subnet[1])
+                taken = pool.take(f"host {host}", At(str(wanted), place))
+                own += [taken] if taken is not None else []
+        if network.nat is not None:
+            gateways = gateways or tuple(each.ip for each in own)
+        for address in gateways:
+            if all(address != each.ip for each in own):
+                pool.reserve(f"the gateway of {name}", address)
+        number = self._bridges.of(f"bridge {host}/{name}")
+        if network.bridge is None:
+            self._new.numbers[f"bridge {host}/{name}"] = number
+        return Bridge(
+            name,
+            network.bridge.value if network.bridge is not None else f"bridge{number}",
+            tuple(subnets),
+            network.uplink.value if network.uplink is not None else None,
+            network.vlan.value if network.vlan is not None else None,
+            network.nat.value if network.nat is not None else None,
+            tuple(own),
+            gateways,
+            network.mtu.value if network.mtu is not None else None,
+            network.private is not None and network.private.value,
+            network.domain.value if network.domain is not None else None,
+        )
+
+    def _gateway(self, written: At[str], subnets: Sequence[Subnet]) -> Address | None:
+        text = written.value
+        if text.startswith("."):
+            subnet = next((each for each in subnets if each.version == 4), None)
+            if subnet is None or int(text[1:]) >= subnet.num_addresses:
+                self._say(written.place, f"{text} is in none of {_listed(subnets)}", "the whole address")
+                return None
+            return subnet[int(text[1:])]
+        try:
+            address = ip_address(text)
+        except ValueError:
+            self._say(written.place, f"{text} is no address", "10.0.0.1, .1 or fd00::1")
+            return None
+        if not any(address in subnet for subnet in subnets):
+            hint = "a gateway must be in a network of whom it serves"
+            self._say(written.place, f"{address} is in none of {_listed(subnets)}", hint)
+            return None
+        return address
+
+    def _reserve(self, copies: Sequence[_Copy], host: Host, pools: Mapping[str, Pool]) -> None:
+        """What is written goes before `auto`; who is written wrongly is told when its jail is made."""
+        quiet = Problems()
+        for each in copies:
+            for network, entry in each.jail.networks.items():
+                pool = pools.get(network)
+                for written in entry.value if pool is not None else ():
+                    if written.value != "auto" and pool is not None:
+                        loud, pool._problems = pool._problems, quiet
+                        pool.take(each.name, written, each.step)
+                        pool._problems = loud
+
+    # --- jails --------------------------------------------------------------------------------------------------------
+
+    def _jail(
+        self,
+        host: str,
+        copy: _Copy,
+        bridges: Mapping[str, Bridge],
+        pools: Mapping[str, Pool],
+        links: list[LinkEnd],
+        copies: Sequence[_Copy],
+    ) -> PlacedJail:
+        jail = copy.jail
+        ports = tuple(self._ports(host, copy, bridges, pools))
+        cards = tuple(Card(nic, self._whole(entry.value)) for nic, entry in jail.nics.items())
+        vlans = tuple(
+            VlanPort(name, each.value.tag.value, each.value.on.value, self._whole(each.value.address))
+            for name, each in jail.vlans.items()
+        )
+        parts: list[Port | LinkEnd | Card | VlanPort] = [*ports, *links, *cards, *vlans]
+        networks = [address.network for part in parts for address in part.addresses]
+        gateways = [g for each in jail.gateway if (g := self._gateway(each, networks)) is not None]
+        if not jail.gateway:
+            for port in ports:
+                for address in bridges[port.network].gateways:
+                    mine = any(address in each.network for each in port.addresses)
+                    if mine and all(address.version != other.version for other in gateways):
+                        gateways.append(address)
+        for version in (4, 6):
+            if len([g for g in gateways if g.version == version]) > 1:
+                self._say(jail.gateway[-1].place, f"a second default route (IPv{version})", "one of each family")
+        names = {each.name for each in copies}
+        for depends in jail.depend:
+            if depends.value not in names:
+                hint = nearest(depends.value, names) or "the name of a jail of this host"
+                self._say(depends.place, f"there is no jail {depends.value!r}", hint)
+        rc = {key: entry.value.value for key, entry in jail.rc.items()}
+        rc |= {f"{service.value}_enable": "YES" for service in jail.services}
+        public = self._whole((jail.public,))[0].ip if jail.public is not None and self._is_plain(jail.public) else None
+        if public is not None and not any(bridges[port.network].nat for port in ports):
+            assert jail.public is not None
+            self._say(jail.public.place, "a public address needs a network with nat", "give a network of it `nat:`")
+        return PlacedJail(
+            copy.name,
+            jail.path.value.replace("NAME", copy.name) if jail.path is not None else f"/jails/{copy.name}",
+            jail.hostname.value if jail.hostname is not None else copy.name,
+            copy.place,
+            jail.base.value if jail.base is not None else None,
+            ports,
+            tuple(links),
+            cards,
+            vlans,
+            tuple(gateways),
+            self._routes(jail.routes),
+            jail.forward is not None and jail.forward.value,
+            public,
+            tuple(each.value for each in jail.mounts),
+            tuple(each.value for each in jail.allow),
+            tuple(each.value for each in jail.devices),
+            tuple(each.value for each in jail.run),
+            rc,
+            jail.user.value if jail.user is not None else None,
+            tuple(each.value for each in jail.depend),
+            {name: tuple(text.value for text in entry.value) for name, entry in jail.parameters.items()},
+        )
+
+    def _ports(
+        self, host: str, copy: _Copy, bridges: Mapping[str, Bridge], pools: Mapping[str, Pool]
+    ) -> Iterator[Port]:
+        for network, entry in copy.jail.networks.items():
+            if network not in bridges:
+                hint = nearest(network, (*bridges, *RESERVED)) or f"networks here: {', '.join(bridges) or 'none'}"
+                self._say(entry.name.place, f"{network!r} is no network, and no key of a jail", hint)
+                continue
+            addresses: list[Interface] = []
+            for written in entry.value:
+                if written.value == "auto":
+                    addresses += pools[network].auto(copy.name, f"{host}/{copy.name}/{network}", written.place)
+                elif (taken := pools[network].take(copy.name, written, copy.step)) is not None:
+                    addresses.append(taken)
+            key = f"{host}/{copy.name}/{network}"
+            unit = self._new.numbers[key] = self._numbers.of(key)
+            outer, inner = self._macs.of(key, "a"), self._macs.of(key, "b")
+            yield Port(network, bridges[network].name, unit, tuple(addresses), outer, inner)
+
+    def _links(self, host: str, given: Host, copies: Sequence[_Copy]) -> dict[str, list[LinkEnd]]:
+        """Each jail's ends of links."""
+        found: dict[str, list[LinkEnd]] = {}
+        names = {each.name for each in copies}
+        seen: dict[str, int] = {}
+        for link in given.links:
+            place = next(iter(link.values())).name.place if link else _NO_PLACE
+            if len(link) != 2:
+                self._say(place, "a link has two ends", "[jail_01: 10.0.0.1/24, jail_02: 10.0.0.2/24]")
+                continue
+            good = True
+            for name, entry in link.items():
+                if name not in names:
+                    self._say(entry.name.place, f"there is no jail {name!r}", nearest(name, names) or "a jail's name")
+                    good = False
+            if good:
+                self._link(host, link, seen, found)
+        return found
+
+    def _link(self, host: str, link: Link, seen: dict[str, int], found: dict[str, list[LinkEnd]]) -> None:
+        one, other = sorted(link)
+        seen[f"{one} {other}"] = number = seen.get(f"{one} {other}", 0) + 1
+        key = f"{host}/{one}-{other}" + (f"/{number}" if number > 1 else "")
+        unit = self._new.numbers[key] = self._numbers.of(key)
+        addresses = {name: self._whole(link[name].value) for name in (one, other)}
+        for name, written in ((name, link[name].value) for name in (one, other)):
+            theirs = [each.network for each in addresses[other if name == one else one]]
+            for at, address in zip(written, addresses[name], strict=False):
+                if theirs and address.network not in theirs and any(n.version == address.version for n in theirs):
+                    self._say(
+                        at.place, f"{address} and the other end are not in one network", "one subnet for both ends"
+                    )
+        first_written = next(iter(link))
+        for name, peer in ((one, other), (other, one)):
+            mac = self._macs.of(key, name)
+            end = LinkEnd(peer, unit, name == first_written, addresses[name], mac)
+            found.setdefault(name, []).append(end)
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _is_plain(self, written: At[str]) -> bool:
+        if written.value == "auto" or written.value.startswith("."):
+            self._say(written.place, f"{written.value} means something in a network only", "the whole address")
+            return False
+        return True
+
+    def _whole(self, written: Sequence[At[str]]) -> tuple[Interface, ...]:
+        """Addresses that stand by themselves, each with its length."""
+        found: list[Interface] = []
+        for each in written:
+            if not self._is_plain(each):
+                continue
+            try:
+                address = ip_interface(each.value)
+            except ValueError:
+                self._say(each.place, f"{each.value} is no address", "10.0.0.5/24 or fd00::5/64")
+                continue
+            found.append(address)
+        return tuple(found)
+
+    def _plain_gateways(self, written: Sequence[At[str]]) -> tuple[Address, ...]:
+        return tuple(each.ip for each in self._whole(written))
+
+    def _routes(self, routes: Mapping[str, Entry[At[str]]]) -> tuple[tuple[Subnet, Address], ...]:
+        found: list[tuple[Subnet, Address]] = []
+        for text, entry in routes.items():
+            try:
+                found.append((ip_network(text), ip_address(entry.value.value)))
+            except ValueError as error:
+                self._say(entry.name.place, str(error), "network: gateway, as 10.1.0.0/16: 10.0.0.1")
+        return tuple(found)
+
+    # --- what must fit ------------------------------------------------------------------------------------------------
+
+    def _check_cards(
+        self, host: str, given: Host, copies: Sequence[_Copy], nics: Mapping[str, str], listed: bool
+    ) -> None:
+        """Each card goes to one place only, and is there."""
+        taken: dict[str, str] = {}
+        for copy in copies:
+            for nic, entry in copy.jail.nics.items():
+                first = taken.setdefault(nic, f"jail {copy.name}")
+                if first != f"jail {copy.name}":
+                    self._say(entry.name.place, f"{nic} goes to {first} already", "a card can be in one jail only")
+        users: list[tuple[At[str], str]] = []
+        for name, each in given.networks.items():
+            users += [(card, f"network {name}") for card in (each.value.uplink, each.value.nat) if card is not None]
+        tags: dict[tuple[str, int], str] = {}
+        for copy in copies:
+            for name, vlan in copy.jail.vlans.items():
+                users.append((vlan.value.on, f"VLAN {name}"))
+                key = (vlan.value.on.value, vlan.value.tag.value)
+                first = tags.setdefault(key, f"{copy.name}'s {name}")
+                if first != f"{copy.name}'s {name}":
+                    self._say(vlan.value.tag.place, f"tag {key[1]} on {key[0]} is {first} already", "a tag of its own")
+        for card, user in users:
+            if card.value in taken:
+                self._say(
+                    card.place,
+                    f"{card.value} goes to {taken[card.value]}, and {user} needs it on the host",
+                    "another card",
+                )
+        named = [
+            *(card for card, _ in users),
+            *(e.name for c in copies for e in c.jail.nics.values()),
+            *(e.name for e in given.addresses.values()),
+        ]
+        for card in named if listed else ():
+            if card.value not in nics:
+                self._say(
+                    card.place,
+                    f"host {host} has no card {card.value}",
+                    nearest(card.value, nics) or f"give it under `nics:`, as {card.value}: WIRE",
+                )
+
+    def _check_wires(self, hosts: Mapping[str, Host]) -> None:
+        for host in hosts.values():
+            for entry in host.nics.values():
+                if entry.value.value not in self._file.wires:
+                    hint = nearest(entry.value.value, self._file.wires) or "add it to `wires:`"
+                    self._say(entry.value.place, f"there is no wire {entry.value.value!r}", hint)
+
+    def _check_expectations(self, expectations: Sequence[Expectation], hosts: Sequence[PlacedHost]) -> None:
+        names = {jail.name for host in hosts for jail in host.jails}
+        names |= {f"{host.name}:{jail.name}" for host in hosts for jail in host.jails}
+        names |= {host.name for host in hosts}
+        if any(host.own_files for host in hosts):
+            return  # their jails are in their own files
+        for each in expectations:
+            for name in (each.source, each.target):
+                if name not in names and not _is_address(name):
+                    hint = nearest(name, names) or "a jail, a host, HOST:JAIL or an address"
+                    self._say(each.place, f"nobody is called {name!r}", hint)
+
+    def _say(self, place: Place, text: str, hint: str = "") -> None:
+        self._problems.say(place, text, hint)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _listed(subnets: Sequence[Subnet]) -> str:
+    return ", ".join(map(str, subnets)) or "no network"
+
+
+def _wire(wire: Wire) -> WireSettings:
+    return WireSettings(
+        wire.nic.value if wire.nic is not None else None,
+        wire.delay.value if wire.delay is not None else None,
+        wire.loss.value if wire.loss is not None else None,
+        wire.rate.value if wire.rate is not None else None,
+        wire.cut is not None and wire.cut.value,
+    )

@@ -1,0 +1,353 @@
+"""What may stand where in a lab file, as data: types that read nodes, and that say the same as JSON Schema.
+
+A structure is a dataclass whose fields were made with `key`; its reader, its JSON Schema and its table in the
+documentation come from the same fields. Knows nothing of labs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, field, fields
+from ipaddress import ip_network
+from typing import Any, Generic, Protocol, TypeVar
+
+from vjail.lab.file.nodes import At, Node, nearest
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Json = dict[str, Any]
+
+
+class Type(Protocol[T_co]):
+    """What a value may be."""
+
+    @property
+    def expects(self) -> str:
+        """What is expected, for messages and tables."""
+        ...
+
+    def read(self, node: Node) -> T_co | None:
+        """The value of a node; None, and a mistake told, where it is not one."""
+        ...
+
+    def json(self) -> Json:
+        """The same as JSON Schema."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Text(Generic[T]):
+    """A scalar of a form: a pattern, and what is made of the text (ValueError: it is none of them)."""
+
+    expects: str
+    pattern: str
+    make: Callable[[str], T]
+
+    def read(self, node: Node) -> At[T] | None:
+        """The text, converted, with its place."""
+        text = node.text
+        if text is not None and re.fullmatch(self.pattern, text):
+            try:
+                return At(self.make(text), node.place)
+            except ValueError as error:
+                node.say(f"{text!r}: {error}", f"expected: {self.expects}")
+                return None
+        node.say(
+            f"{text!r} cannot stand here" if text is not None else "a single value is expected here",
+            f"expected: {self.expects}",
+        )
+        return None
+
+    def json(self) -> Json:
+        """A string or number of that form."""
+        return {
+            "type": ["string", "number", "boolean"],
+            "pattern": f"^(?:{self.pattern})$",
+            "description": self.expects,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice(Generic[T]):
+    """One of some words."""
+
+    words: Mapping[str, T]
+
+    @property
+    def expects(self) -> str:
+        """The words."""
+        return ", ".join(self.words)
+
+    def read(self, node: Node) -> At[T] | None:
+        """What the word means, with its place."""
+        text = node.text
+        if text is not None and text in self.words:
+            return At(self.words[text], node.place)
+        hint = nearest(text or "", self.words) or f"expected: {self.expects}"
+        node.say(f"{text!r} cannot stand here" if text is not None else "a single word is expected here", hint)
+        return None
+
+    def json(self) -> Json:
+        """An enumeration; `true` and `false` also as booleans."""
+        words: list[object] = list(self.words)
+        if "true" in self.words:
+            words += [True, False]
+        return {"enum": words}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """A list; a single value stands for a list of one."""
+
+    of: Type[T]
+
+    @property
+    def expects(self) -> str:
+        """One or several."""
+        return f"{self.of.expects}; or a list of such"
+
+    def read(self, node: Node) -> tuple[T, ...] | None:
+        """The values that are good."""
+        if node.is_empty:
+            return ()
+        nodes = list(node.items()) if node.is_list else [node]
+        return tuple(value for each in nodes if (value := self.of.read(each)) is not None)
+
+    def json(self) -> Json:
+        """The element or an array of it."""
+        return {"anyOf": [self.of.json(), {"type": "array", "items": self.of.json()}]}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Named(Generic[T]):
+    """A mapping from names of a form to values."""
+
+    of: Type[T]
+    form: str = r".+"
+    names: str = "a name"
+
+    @property
+    def expects(self) -> str:
+        """Names with their values."""
+        return f"{self.names}: {self.of.expects}"
+
+    def read(self, node: Node) -> Mapping[str, Entry[T]] | None:
+        """The entries that are good, in their order."""
+        if node.is_empty:
+            return {}
+        if not node.is_mapping:
+            node.say("a mapping is expected here (`name: value`)")
+            return None
+        found: dict[str, Entry[T]] = {}
+        for key, value in node.entries():
+            if not re.fullmatch(self.form, key.value):
+                node.problems.say(key.place, f"{key.value!r} cannot be a name here", f"expected: {self.names}")
+                continue
+            read = self.of.read(value)
+            if read is not None:
+                found[key.value] = Entry(key, read)
+        return found
+
+    def json(self) -> Json:
+        """An object with such properties."""
+        return {
+            "type": ["object", "null"],
+            "patternProperties": {f"^(?:{self.form})$": self.of.json()},
+            "additionalProperties": False,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NamesOr(Generic[T]):
+    """A mapping from names to lists of values; a list of names, or one name, stands for names without values."""
+
+    of: Named[tuple[T, ...]]
+
+    @property
+    def expects(self) -> str:
+        """Both forms."""
+        return f"a list of names, or {self.of.expects}"
+
+    def read(self, node: Node) -> Mapping[str, Entry[tuple[T, ...]]] | None:
+        """The entries."""
+        if node.is_empty or node.is_mapping:
+            return self.of.read(node)
+        found: dict[str, Entry[tuple[T, ...]]] = {}
+        for each in node.items() if node.is_list else [node]:
+            name = Text(self.of.names, self.of.form, str).read(each)
+            if name is not None:
+                found[name.value] = Entry(name, ())
+        return found
+
+    def json(self) -> Json:
+        """Both forms."""
+        name = {"type": "string", "pattern": f"^(?:{self.of.form})$"}
+        return {"anyOf": [self.of.json(), {"type": "array", "items": name}, name]}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Joined(Generic[T]):
+    """A mapping, or a list of mappings that are one: `[a: 1, b: 2]`."""
+
+    of: Named[T]
+
+    @property
+    def expects(self) -> str:
+        """The mapping."""
+        return self.of.expects
+
+    def read(self, node: Node) -> Mapping[str, Entry[T]] | None:
+        """The entries of all."""
+        if not node.is_list:
+            return self.of.read(node)
+        found: dict[str, Entry[T]] = {}
+        for each in node.items():
+            for name, entry in (self.of.read(each) or {}).items():
+                if name in found:
+                    node.problems.say(entry.name.place, f"{name!r} is given twice", "two different names")
+                found.setdefault(name, entry)
+        return found
+
+    def json(self) -> Json:
+        """Both forms."""
+        return {"anyOf": [self.of.json(), {"type": "array", "items": self.of.json()}]}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Several(Generic[T]):
+    """A list whose elements may be lists themselves."""
+
+    of: Type[T]
+
+    @property
+    def expects(self) -> str:
+        """A list."""
+        return f"a list of: {self.of.expects}"
+
+    def read(self, node: Node) -> tuple[T, ...] | None:
+        """The values that are good."""
+        if node.is_empty:
+            return ()
+        if not node.is_list:
+            node.say("a list is expected here", f"expected: {self.expects}")
+            return None
+        return tuple(value for each in node.items() if (value := self.of.read(each)) is not None)
+
+    def json(self) -> Json:
+        """An array."""
+        return {"type": ["array", "null"], "items": self.of.json()}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    """A value under its name."""
+
+    name: At[str]
+    value: T
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Structure(Generic[T]):
+    """A mapping with known keys: a dataclass whose fields were made with `key`, perhaps one with `others`."""
+
+    of: type[T]
+    what: str
+
+    @property
+    def expects(self) -> str:
+        """Its keys."""
+        return f"{self.what}: {', '.join(each.name for each in self._keys())}"
+
+    def _keys(self) -> list[dataclasses.Field[Any]]:
+        return [each for each in fields(self.of) if "type" in each.metadata]  # type: ignore[arg-type]
+
+    def read(self, node: Node) -> T | None:
+        """The structure; keys that are unknown or wrong are told, and left at their defaults."""
+        if not node.is_empty and not node.is_mapping:
+            node.say(f"{self.what} must be a mapping (`key: value`)", f"known here: {', '.join(self._names())}")
+            return None
+        values: dict[str, Any] = {}
+        rest: dict[str, Entry[Any]] = {}
+        known = {_written(each): each for each in self._keys()}
+        others = next((each for each in fields(self.of) if "others" in each.metadata), None)  # type: ignore[arg-type]
+        for key, value in () if node.is_empty else node.entries():
+            if key.value in known:
+                read = known[key.value].metadata["type"].read(value)
+                if read is not None:
+                    values[known[key.value].name] = read
+            elif others is not None:
+                read = others.metadata["others"].read(value)
+                if read is not None:
+                    rest[key.value] = Entry(key, read)
+            else:
+                hint = nearest(key.value, known) or f"known here: {', '.join(known)}"
+                node.problems.say(key.place, f"{key.value!r} is not known in {self.what}", hint)
+        if others is not None:
+            values[others.name] = rest
+        for each in fields(self.of):  # type: ignore[arg-type]
+            if each.metadata.get("place"):
+                values[each.name] = node.place
+        missing = [
+            name
+            for name, each in known.items()
+            if each.default is MISSING and each.default_factory is MISSING and each.name not in values
+        ]
+        for name in missing:
+            node.say(f"{self.what} needs {name!r}", f"expected: {known[name].metadata['type'].expects}")
+        return None if missing else self.of(**values)
+
+    def _names(self) -> list[str]:
+        return [_written(each) for each in self._keys()]
+
+    def json(self) -> Json:
+        """An object with such properties."""
+        properties: Json = {}
+        for each in self._keys():
+            properties[_written(each)] = {**each.metadata["type"].json(), "description": each.metadata["about"]}
+        others = next((each for each in fields(self.of) if "others" in each.metadata), None)  # type: ignore[arg-type]
+        required = [_written(e) for e in self._keys() if e.default is MISSING and e.default_factory is MISSING]
+        made: Json = {
+            "type": ["object", "null"],
+            "properties": properties,
+            "additionalProperties": others.metadata["others"].json() if others is not None else False,
+        }
+        return {**made, "required": required} if required else made
+
+    def table(self) -> Sequence[tuple[str, str, str]]:
+        """Each key: its name, what is expected, what it is about."""
+        return [(_written(each), each.metadata["type"].expects, each.metadata["about"]) for each in self._keys()]
+
+
+def key(type: Type[Any], about: str, *, name: str = "", required: bool = False) -> Any:
+    """A field of a structure: what it may be and what it is about; `name` where that is no Python name.
+
+    Where the key is not given, a list or mapping is empty, anything else None.
+    """
+    metadata = {"type": type, "about": about, "name": name}
+    if required:
+        return field(metadata=metadata)
+    if isinstance(type, Named | NamesOr):
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=() if isinstance(type, Listed | Several) else None, metadata=metadata)
+
+
+def others(type: Type[Any]) -> Any:
+    """The field that takes all keys that are no other field's."""
+    return field(default_factory=dict, metadata={"others": type})
+
+
+def place() -> Any:
+    """The field that gets where the structure begins."""
+    return field(default=None, metadata={"place": True}, compare=False)
+
+
+def _written(each: dataclasses.Field[Any]) -> str:
+    return each.metadata.get("name") or each.name
+
+
+TEXT: Text[str] = Text("a text", r"(?s:.+)", str)
+INTEGER: Text[int] = Text("a whole number", r"[0-9]+", int)
+YES_NO: Choice[bool] = Choice({"true": True, "false": False, "yes": True, "no": False})
+SUBNET = Text("a network (10.0.0.0/24, fd00::/64)", r"[0-9a-fA-F.:]+/[0-9]+", ip_network)

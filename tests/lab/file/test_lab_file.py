@@ -1,0 +1,159 @@
+"""Lab files, right and wrong: the files each compiles to, and the words for each mistake with its place.
+
+wrong/NAME has a lab file and what is said of it, right/NAME one and its hosts' files. UPDATE_GOLDENS=1 writes them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vjail.check import Severity, find, read
+from vjail.lab import folder
+from vjail.lab.file import lock
+from vjail.lab.file.lab import topology
+from vjail.lab.model import LabError
+
+HERE = Path(__file__).parent
+UPDATE = bool(os.environ.get("UPDATE_GOLDENS"))
+
+
+def cases(kind: str) -> list[Path]:
+    return sorted(path for path in (HERE / kind).iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("case", cases("wrong"), ids=lambda case: case.name)
+def test_mistakes_are_told_all_at_once_with_place_and_mend(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(case)
+    with pytest.raises(LabError) as caught:
+        folder.load(Path("vjail.yml"))
+    told = f"{caught.value}\n"
+    if UPDATE:
+        (case / "expected").write_text(told)
+    assert told == (case / "expected").read_text()
+
+
+@pytest.mark.parametrize("case", cases("right"), ids=lambda case: case.name)
+def test_what_it_compiles_to(case: Path) -> None:
+    lab = folder.load(case)
+    made = {f"{host.name}/{name}": file.content for host in lab.hosts.values() for name, file in host.files.items()}
+    expected = case / "expected"
+    if UPDATE:
+        for name, content in made.items():
+            (expected / name).parent.mkdir(parents=True, exist_ok=True)
+            (expected / name).write_bytes(content)
+    assert made == {
+        str(path.relative_to(expected)): path.read_bytes() for path in expected.rglob("*") if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("case", cases("right"), ids=lambda case: case.name)
+def test_check_finds_nothing_wrong_in_what_it_compiles_to(case: Path) -> None:
+    lab = folder.load(case)
+    assert [each for each in find(read(lab, lab.release)) if each.rule.severity is not Severity.NOTE] == []
+
+
+def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
+    case = HERE / "right" / "networks"
+    first, second = folder.load(case), folder.load(case)
+    assert [host.files for host in first.hosts.values()] == [host.files for host in second.hosts.values()]
+
+
+class TestLock:
+    TEXT = "networks: {lan: {subnet: 10.0.0.0/24}}\njails:\n  a: {lan: auto}\n  b: {lan: auto}\n"
+
+    def addresses(self, file: Path) -> dict[str, str]:
+        found, kept = topology(file, Path.read_bytes)
+        lock.write(file, kept)
+        return {jail.name: str(jail.addresses[0].ip) for jail in found.hosts[0].jails}
+
+    def test_who_has_an_address_keeps_it(self, tmp_path: Path) -> None:
+        file = tmp_path / "vjail.yml"
+        file.write_text(self.TEXT)
+        assert self.addresses(file) == {"a": "10.0.0.2", "b": "10.0.0.3"}
+        file.write_text(self.TEXT.replace("  a: {lan: auto}\n", "  c: {lan: auto}\n"))
+        assert self.addresses(file) == {"c": "10.0.0.4", "b": "10.0.0.3"}
+        file.write_text(self.TEXT.replace("  a: {lan: auto}\n", "  c: {lan: auto}\n  d: {lan: auto}\n"))
+        assert self.addresses(file) == {"c": "10.0.0.4", "d": "10.0.0.2", "b": "10.0.0.3"}
+
+    def test_numbers_of_interfaces_stay(self, tmp_path: Path) -> None:
+        file = tmp_path / "vjail.yml"
+        file.write_text(self.TEXT)
+        before, kept = topology(file, Path.read_bytes)
+        lock.write(file, kept)
+        file.write_text(self.TEXT.replace("jails:\n", "jails:\n  new: {lan: auto}\n"))
+        after, _ = topology(file, Path.read_bytes)
+        units = {jail.name: jail.ports[0].unit for jail in before.hosts[0].jails}
+        assert {jail.name: jail.ports[0].unit for jail in after.hosts[0].jails}.items() >= units.items()
+
+    def test_what_is_no_lock_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "vjail.yml").write_text(self.TEXT)
+        (tmp_path / "vjail.lock").write_text("{}")
+        with pytest.raises(LabError, match="no lock file"):
+            folder.load(tmp_path)
+
+    def test_nothing_is_written_where_nothing_changes(self, tmp_path: Path) -> None:
+        file = tmp_path / "vjail.yml"
+        file.write_text("jails: {a: {}}\n")
+        _, kept = topology(file, Path.read_bytes)
+        assert not lock.write(file, kept)
+        assert list(tmp_path.iterdir()) == [file]
+
+
+NAMES = st.lists(st.sampled_from([f"j{n}" for n in range(8)]), min_size=1, max_size=4, unique=True)
+
+
+@st.composite
+def lab_files(draw: st.DrawFn) -> str:
+    networks = draw(st.lists(st.sampled_from(["lan", "dmz", "back"]), max_size=2, unique=True))
+    lines = ["networks:"] if networks else []
+    for number, name in enumerate(networks):
+        subnet = draw(
+            st.sampled_from([f"10.{number}.0.0/24", f"10.{number}.0.0/29", f'[10.{number}.0.0/24, "fd0{number}::/64"]'])
+        )
+        extra = draw(
+            st.sampled_from(
+                [
+                    "",
+                    ", uplink: em0" if number == 0 else "",
+                    ", nat: em1",
+                    ", mtu: 1400",
+                    ", private: true",
+                    ", host: .1",
+                ]
+            )
+        )
+        lines.append(f"  {name}: {{subnet: {subnet}{extra}}}")
+    lines.append("jails:")
+    names = draw(NAMES)
+    for name in names:
+        keys = [f"{network}: auto" for network in networks if draw(st.booleans())]
+        keys += draw(
+            st.lists(
+                st.sampled_from(
+                    ["forward: true", "run: /bin/true", "devices: 'bpf*'", "allow: raw_sockets", "base: /base"]
+                ),
+                max_size=2,
+                unique=True,
+            )
+        )
+        lines.append(f"  {name}: {{{', '.join(keys)}}}")
+    if len(names) > 1 and draw(st.booleans()):
+        lines += ["links:", f"  - [{names[0]}: 10.99.0.1/30, {names[1]}: 10.99.0.2/30]"]
+    return "\n".join(lines) + "\n"
+
+
+@settings(max_examples=25, deadline=None)
+@given(lab_files())
+def test_check_finds_nothing_in_what_random_lab_files_compile_to(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.mktemp("lab") / "vjail.yml"
+    path.write_text(text)
+    lab = folder.load(path)
+    found = [each for each in find(read(lab, lab.release)) if each.rule.severity is not Severity.NOTE]
+    assert found == [], text
