@@ -84,6 +84,10 @@ def test_private_discover_learn_and_static(box: Sandbox) -> None:
 
         ok(typist, "ifconfig bridge0 flush")
         assert addresses(typist) == {UNKNOWN: "epair3a flags=1<STATIC>"}
+        ok(typist, f"ifconfig bridge0 down static epair2a {UNKNOWN}")
+        assert addresses(typist) == {UNKNOWN: "epair2a flags=1<STATIC>"}, "a bridge that goes down forgets all"
+        ok(typist, "ifconfig bridge0 up")
+        assert addresses(typist) == {UNKNOWN: "epair2a flags=1<STATIC>"}
         ok(typist, "ifconfig bridge0 flushall; ifconfig bridge0 -learn epair1a")
         hears(typist, f"{send(1, A, EVERYBODY)} {send(2, B, EVERYBODY)}", "epair3b")
         assert addresses(typist) == {B: "epair2a flags=0<>"}

@@ -159,6 +159,9 @@ def test_vxlan_between_hosts_with_one_network_for_the_jails_of_both(box: Sandbox
             ifconfig vxlan create vxlanid 7 vxlangroup 239.1.2.3 vxlandev em0; ifconfig vxlan1 10.7.0.{here}/24
             ifconfig vxlan create vxlanid 42 vxlanremote 192.0.2.{there} vxlanlocalport 5000 vxlanremoteport 5000
             ifconfig vxlan2 10.8.0.{here}/24
+            ifconfig vxlan3 create vxlanid 5 vxlanremote 192.0.2.{there}
+            ifconfig vxlan3 vxlanlocalport 600{here} vxlanremoteport 600{there}
+            ifconfig vxlan3 10.6.0.{here}/24
         """
         done = box.vjail("shell", "-p", "vx", name, "-c", made)
         assert (done.code, done.out, done.err) == (0, "vxlan0\nepair0a\nbridge0\nvxlan1\nvxlan2\n", ""), done
@@ -166,7 +169,7 @@ def test_vxlan_between_hosts_with_one_network_for_the_jails_of_both(box: Sandbox
     assert shown.startswith("vxlan0: flags=8943<UP,BROADCAST,RUNNING,PROMISC,SIMPLEX,MULTICAST> metric 0 mtu 1450\n")
     assert SHOWN in shown
     pings = box.vjail("shell", "-p", "vx", "one", "-c", PINGS)
-    assert pings.out.count("1 packets transmitted, 1 packets received") == 4, pings
+    assert pings.out.count("1 packets transmitted, 1 packets received") == 5, pings
     fits = box.vjail("shell", "-p", "vx", "one", "-c", "jexec j ping -c 1 -D -s 1422 10.9.0.2 >/dev/null; echo $?")
     assert fits.out == "0\n", fits
     killed = box.find("vjail.server")
@@ -179,11 +182,12 @@ def test_vxlan_between_hosts_with_one_network_for_the_jails_of_both(box: Sandbox
     assert box.vjail("shell", "-p", "vx", "one", "-c", again).out == f"{SHOWN.splitlines()[0]}\n1\n"
     moved = "ifconfig vxlan2 vnet j; jexec j ifconfig vxlan2 up; jexec j ifconfig -l; jail -r j; ifconfig -l"
     assert box.vjail("shell", "-p", "vx", "two", "-c", moved).out == (
-        "lo0 epair0b vxlan2\nem0 lo0 vxlan0 epair0a bridge0 vxlan1 epair0b vxlan2\n"
+        "lo0 epair0b vxlan2\nem0 lo0 vxlan0 epair0a bridge0 vxlan1 vxlan3 epair0b vxlan2\n"
     )
     assert box.vjail("down", "vx").code == 0
 
 
 PINGS = """
 jexec j ping -c 1 10.9.0.2; jexec j ping6 -c 1 2001:db8::2; ping -c 1 10.7.0.2; ping -c 1 10.8.0.2
+ping -c 1 10.6.0.2
 """

@@ -24,6 +24,8 @@ class Bridges:
     def __init__(self, ports: Ports, guards: Guards) -> None:
         self._ports = ports
         self._guards = guards
+        self._waiting: dict[tuple[int, bytes], int] = {}
+        """Static addresses of bridges that are down, which have no members beneath: the member's ident."""
 
     def attach(self, bridge: IfNet, member: IfNet) -> None:
         """Let the bridge have the member's frames, or let a span port have a copy of all members'."""
@@ -32,11 +34,15 @@ class Bridges:
             return
         self._ports.request(member, lambda index: links.set_master(index, self._ports[bridge.ident].index))
         self.configure_member(bridge, member)
+        for (ident, lladdr), behind in list(self._waiting.items()):
+            if ident == bridge.ident and behind == member.ident:
+                del self._waiting[ident, lladdr]
+                self.add_static(bridge, member, lladdr)
         with as_freebsd():
             self._ports.let_pass(member)
 
     def detach(self, bridge: IfNet, member: IfNet) -> None:
-        """The opposite of attach."""
+        """The opposite of attach; what is known of the member's side is forgotten, as on FreeBSD."""
         self._span(bridge, member, stop_mirroring)
         if not is_span(member):
             self._guards.leave(member)
@@ -81,7 +87,9 @@ class Bridges:
         """The forwarding table: lladdr, the member's ident, seconds left, static."""
         members = self._members(bridge)
         timeout = bridge.bridge.timeout if bridge.bridge else 0
-        found = []
+        found = [
+            (lladdr, behind, 0, True) for (ident, lladdr), behind in self._waiting.items() if ident == bridge.ident
+        ]
         with as_freebsd():
             for entry in self._entries(bridge):
                 if entry.lladdr is None or entry.index not in members:
@@ -104,6 +112,8 @@ class Bridges:
 
     def flush(self, bridge: IfNet, everything: bool) -> None:
         """Forget learnt addresses, or all."""
+        if everything:
+            self._waiting = {key: behind for key, behind in self._waiting.items() if key[0] != bridge.ident}
         members = self._members(bridge)
         with as_freebsd():
             requests = [
@@ -122,10 +132,15 @@ class Bridges:
 
     def add_static(self, bridge: IfNet, member: IfNet, lladdr: bytes) -> None:
         """Add a static address."""
+        if not bridge.up:
+            self._waiting[bridge.ident, lladdr] = member.ident
+            return
         self._ports.request(member, lambda index: links.add_forwarding(index, lladdr))
 
     def forget(self, bridge: IfNet, lladdr: bytes) -> bool:
         """Delete an address; False where there is none."""
+        if self._waiting.pop((bridge.ident, lladdr), None) is not None:
+            return True
         for known, ident, _, _ in self.addresses(bridge):
             if known == lladdr:
                 with as_freebsd():

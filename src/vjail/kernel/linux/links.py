@@ -359,7 +359,7 @@ def lock_port(index: int, locked: bool) -> Request:
 # --- forwarding tables -----------------------------------------------------------------------------------------------
 
 _NDMSG = struct.Struct("=BxxxiHBB")
-_NDA_DST, _NDA_LLADDR, _NDA_CACHEINFO, _NDA_MASTER = 1, 2, 3, 9
+_NDA_DST, _NDA_LLADDR, _NDA_CACHEINFO, _NDA_PORT, _NDA_MASTER = 1, 2, 3, 6, 9
 NUD_INCOMPLETE, NUD_REACHABLE, NUD_STALE = 0x01, 0x02, 0x04
 NUD_FAILED, NUD_NOARP, NUD_PERMANENT = 0x20, 0x40, 0x80
 _NTF_SELF, _NTF_MASTER, NTF_STICKY = 0x02, 0x04, 0x40
@@ -391,6 +391,13 @@ def delete_device_forwarding(index: int, lladdr: bytes) -> Request:
     """Delete an entry of the forwarding table that a link has itself."""
     body = _NDMSG.pack(AF_BRIDGE, index, 0, _NTF_SELF, 0) + nl.attribute(_NDA_LLADDR, lladdr)
     return Request(nl.RTM_DELNEIGH, body)
+
+
+def add_remote(index: int, address: IPv4Address | IPv6Address, port: int) -> Request:
+    """Where a vxlan sends what is for no address it knows."""
+    body = _NDMSG.pack(AF_BRIDGE, index, NUD_PERMANENT | NUD_NOARP, _NTF_SELF, 0) + nl.attribute(_NDA_LLADDR, bytes(6))
+    body += nl.attribute(_NDA_DST, address.packed) + nl.attribute(_NDA_PORT, struct.pack(">H", port))
+    return Request(nl.RTM_NEWNEIGH, body, nl.NLM_F_CREATE | nl.NLM_F_APPEND)
 
 
 def dump_neighbours() -> tuple[int, bytes]:

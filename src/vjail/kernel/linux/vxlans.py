@@ -1,7 +1,7 @@
 """vxlan(4) on Linux: the devices of vxlans that are set to something.
 
-Linux lets little of a vxlan be changed, so a changed one is made anew; it has one port, by which it is reached and
-which it sends to. It speaks through the vnet it is in, as FreeBSD's does. Sources: linux/if_link.h (IFLA_VXLAN_*).
+Linux lets little of a vxlan be changed, so a changed one is made anew. It speaks through the vnet it is in, as
+FreeBSD's does. Sources: linux/if_link.h (IFLA_VXLAN_*).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import errno
 import struct
 
 from vjail.kernel.core.ifnet import IfNet
-from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import links
 from vjail.kernel.linux import netlink as nl
 from vjail.kernel.linux.inet import Inets
@@ -41,8 +40,6 @@ class Vxlans:
         if state is None:
             return
         settings = state.settings
-        if settings.remote_port != settings.local_port:
-            raise KernelError(Errno.EOPNOTSUPP, "Linux sends to the port it listens on")
         device = 0
         if settings.device:
             device = next((p.index for p in self._ports.of(port.vnet).values() if p.ifnet.name == settings.device), 0)
@@ -52,6 +49,8 @@ class Vxlans:
         with as_freebsd():
             socket.request(_new_vxlan(vxlan.name, vxlan.lladdr or bytes(6), vxlan.mtu, settings, device))
             port.index = self._ports.look_up(port.vnet, vxlan.name)
+            if settings.remote is not None and _has_ports_apart(settings):
+                socket.request(links.add_remote(port.index, settings.remote, settings.remote_port))
             self._inets.set_inet6(vxlan, port.inet6_enabled)
             for held in vxlan.addresses:
                 self._inets.put(port, held.address)
@@ -85,19 +84,24 @@ class Vxlans:
             )
 
 
+def _has_ports_apart(settings: Vxlan) -> bool:
+    """Whether it is reached by another port than it sends to: what Linux learnt it would send to the wrong one."""
+    return settings.remote_port != settings.local_port and not (settings.remote and settings.remote.is_multicast)
+
+
 def _new_vxlan(name: str, address: bytes, mtu: int, settings: Vxlan, device: int) -> Request:
     """A vxlan as it is set; `device` is the index of the link its group is joined on, 0 for any."""
     remote, local = settings.remote, settings.local
     data = [
         nl.u32(_ID, settings.vni or 0),
         nl.u8(_TTL, settings.ttl),
-        nl.u8(_LEARNING, settings.learn),
+        nl.u8(_LEARNING, settings.learn and not _has_ports_apart(settings)),
         nl.u32(_AGEING, settings.timeout),
         nl.u32(_LIMIT, settings.maxaddr),
         nl.attribute(_PORT, struct.pack(">H", settings.local_port)),
         nl.attribute(_PORT_RANGE, struct.pack(">HH", settings.first_port, settings.last_port)),
     ]
-    if remote is not None:
+    if remote is not None and not _has_ports_apart(settings):
         data.append(nl.attribute(_GROUP if remote.version == 4 else _GROUP6, remote.packed))
     if local is not None and int(local):
         data.append(nl.attribute(_LOCAL if local.version == 4 else _LOCAL6, local.packed))
