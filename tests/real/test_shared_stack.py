@@ -50,6 +50,7 @@ two   { ip4.addr = "vtnet0|192.168.1.135/24", "vtnet1|10.1.0.135/24";
 first { ip4.addr = "vtnet0|192.168.1.136/24", "vtnet1|10.1.0.136/24"; ip4.nosaddrsel;
         ip6.addr = "vtnet0|2001:db8:1::136/64", "vtnet1|2001:db8:2::136/64"; ip6.nosaddrsel; }
 none  { }
+own   { vnet; }
 all   { ip4 = inherit; ip6 = inherit; }
 four  { ip4 = inherit; }
 below { interface = vtnet0; ip4.addr = 192.168.1.137/24, 192.168.1.138/24; ip6 = disable; children.max = 3; }
@@ -59,7 +60,7 @@ solo.sub { path = "/j/solosub"; ip4.addr = 192.168.1.139; }
 """,
 }
 HOST, OTHER = "a", "b"
-JAILS = ("one", "two", "first", "none", "all", "four", "below", "below.sub", "solo", "solo.sub")
+JAILS = ("one", "two", "first", "none", "own", "all", "four", "below", "below.sub", "solo", "solo.sub")
 
 
 @dataclass
@@ -317,6 +318,9 @@ def rows(jail: str, table: dict[str, object]) -> list[object]:
                 "towards(make(UDP, 6), '2001:db8:2::2')": (FIRST6, "2001:db8:2::2"),
             },
         ),
+        # SO_REUSEPORT, by which ports are shared: the host's sockets have it, those of a jail with a vnet do not.
+        *rows(HOST, {"[s := make(), s.bind(('0.0.0.0', 8090)), s.getsockopt(1, 15)][2]": 1}),
+        *rows("own", {"[s := make(), s.bind(('0.0.0.0', 8090)), s.getsockopt(1, 15)][2]": 0}),
         *rows(
             "none",
             {

@@ -344,7 +344,7 @@ class LabHost:
         """Whether a jail may use some addresses only, and nothing here keeps it to them (`held_jails.problem`)."""
         prison = self.prisons.prison(jid)
         restricted = prison is not None and (prison.ip4.restricted or prison.ip6.restricted)
-        return restricted and self.held_jails.door(jid) is None
+        return restricted and not self.held_jails.holds(jid)
 
     def rule(self, jid: int, version: int) -> AddressRule:
         """Which addresses of family 4 or 6 a jail, or the host (0), may use. KernelError(EINVAL): it has gone."""

@@ -31,15 +31,19 @@ class HeldJails:
         self._groups: dict[int, Group] = {}
         self._prisons: dict[int, Prison] = {}
         self._held: dict[int, Held] = {}
+        self._vnets: Group | None = None
         self.problem = ""
         """Why jails are not held; empty where they are, or none was to be held yet."""
 
     def enter_host(self) -> None:
-        """Make the group of the host's own processes, which are held to nothing, but whose ports others may share."""
+        """Make the group of the host's own processes, which are held to nothing, but whose ports others may share.
+
+        And one for those of jails with a vnet, which come from there and are to have nothing of it.
+        """
         with contextlib.suppress(Unable):
-            group = self._open().group(f"{self._host}/0")
-            group.hold(Held(AddressRule(), AddressRule()))
-            self._groups[0] = group
+            self._groups[0] = self._open().group(f"{self._host}/0")
+            self._groups[0].hold(Held(AddressRule(), AddressRule()))
+            self._vnets = self._open().group(f"{self._host}/vnets")
 
     def enter(self, prison: Prison) -> None:
         """Make the group of a jail, with nothing attached yet, or find the one that another server made."""
@@ -83,9 +87,13 @@ class HeldJails:
                 self.hold(prison)
 
     def door(self, jid: int) -> int | None:
-        """What a process writes "0" into to be in the group of a jail, or the host's (0); None where it has none."""
-        group = self._groups.get(jid)
+        """What a process writes "0" into to be where those of a jail, or the host's (0), are; None: anywhere."""
+        group = self._groups.get(jid, self._vnets)
         return None if group is None else group.door
+
+    def holds(self, jid: int) -> bool:
+        """Whether a jail that shares a stack has a group."""
+        return jid in self._groups
 
     def remove(self, jid: int) -> None:
         """Remove the group of a jail that has no process any more."""
@@ -99,12 +107,13 @@ class HeldJails:
     def clear(self) -> None:
         """Remove the groups that are of no jail: another server was making or removing it when it died."""
         if self._groups:
-            known = {group.place for group in self._groups.values()}
+            known = {group.place for group in (*self._groups.values(), self._vnets) if group is not None}
             for place in self._open().places(self._host):
                 if place not in known:
                     self._open().remove(place)
 
     def close(self) -> None:
         """Let go of the groups, which stay."""
-        for group in self._groups.values():
-            group.close()
+        for group in (*self._groups.values(), self._vnets):
+            if group is not None:
+                group.close()
