@@ -46,6 +46,8 @@ def main() -> int:
         return fail(f"setting up .venv failed: {error}")
     for name in {"runtime", wanted}:
         (VENV / f".{name}").write_text(digest)
+    if shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+        say("pf in labs needs nft, which is not here: apt install nftables")
     say(f"ready after {time.monotonic() - started:.0f} s: .venv/bin/vjail")
     return 0
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
+from vjail.conf.pf.drafts import Parsed
 from vjail.conf.pf.hosts import HostAddress, HostInterface, Surroundings, Unreadable
 from vjail.conf.pf.optimize import Optimizer
-from vjail.conf.pf.parse import Parsed, parse
+from vjail.conf.pf.parse import parse
 from vjail.conf.pf.printer import Names, rule_text
 from vjail.conf.pf.rules import Rule, Ruleset
 from vjail.conf.position import Source

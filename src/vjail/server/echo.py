@@ -226,5 +226,5 @@ class RawEcho:
 
 
 def _send_error(code: int | None) -> Errno:
-    """What FreeBSD says where Linux refuses to send: a blackhole route is EINVAL there."""
-    return Errno.ENETUNREACH if code == errno.EINVAL else Errno.of_host(code)
+    """What FreeBSD says where Linux refuses to send: a blackhole route is EINVAL there, what pf blocks EPERM."""
+    return {errno.EINVAL: Errno.ENETUNREACH, errno.EPERM: Errno.EACCES}.get(code or 0, Errno.of_host(code))

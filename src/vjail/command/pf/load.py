@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from vjail.command.pf.options import Options
 from vjail.command.pf.surroundings import printed_names, surroundings
+from vjail.conf.pf.drafts import DefinedTable, Draft, Parsed
 from vjail.conf.pf.hosts import Surroundings, Unreadable
 from vjail.conf.pf.optimize import Optimizer
-from vjail.conf.pf.parse import DefinedTable, Draft, Parsed, parse
+from vjail.conf.pf.parse import parse
 from vjail.conf.pf.printer import Names, address_text, rule_text
 from vjail.conf.pf.rules import AnchorRules, NetAddress, PfOptions, Rule, Ruleset, Section, Table
 from vjail.conf.position import Source

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from vjail.command.pf.options import Misuse, Options
 from vjail.command.pf.surroundings import surroundings
 from vjail.conf.pf.hosts import NoHost, Unreadable
-from vjail.conf.pf.parse import entries_of
 from vjail.conf.pf.rules import Table, TableEntry
+from vjail.conf.pf.table_grammar import entries_of
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import ChangePfTable, TableChange, TableResult
 from vjail.session import Session

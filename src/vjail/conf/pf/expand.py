@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from vjail.conf.pf.fields import FromTo, IcmpItem, Interface
 from vjail.conf.pf.hosts import Host
+from vjail.conf.pf.parts import FromTo, IcmpItem, Interface
 from vjail.conf.pf.printer import address_text
 from vjail.conf.pf.rules import (
     Action,

@@ -6,12 +6,13 @@ Each function reads one nonterminal of sbin/pfctl/parse.y (13.2) and gives what 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeVar
 
 from vjail.conf.pf.hosts import Host, NoHost, Surroundings, hosts, modifiers
 from vjail.conf.pf.lexer import Kind
+from vjail.conf.pf.parts import FromTo, IcmpItem, Interface, PeerList
 from vjail.conf.pf.rules import (
     Direction,
     Family,
@@ -32,39 +33,6 @@ T = TypeVar("T")
 LONGEST_TABLE_NAME = 31
 _LONGEST_INTERFACE = 15
 _LONGEST_TAG = 63
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """An interface or group of a rule; `dynamic` where antispoof has it in parentheses."""
-
-    name: str
-    negated: bool = False
-    dynamic: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PeerList:
-    """One side of a rule: None is any."""
-
-    hosts: list[Host] | None = None
-    ports: list[Ports] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FromTo:
-    """Both sides."""
-
-    source: PeerList = PeerList()
-    destination: PeerList = PeerList()
-
-
-@dataclass(frozen=True, slots=True)
-class IcmpItem:
-    """An ICMP type of a rule, and the protocol it belongs to."""
-
-    icmp: Icmp
-    proto: int
 
 
 class Fields:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from vjail.conf.pf.expand import Lists, expand
-from vjail.conf.pf.fields import Fields, FromTo, IcmpItem, Interface, PeerList
+from vjail.conf.pf.fields import Fields
 from vjail.conf.pf.hosts import Host, Surroundings, interface_hosts
 from vjail.conf.pf.lexer import Kind
+from vjail.conf.pf.parts import FromTo, IcmpItem, Interface, PeerList
 from vjail.conf.pf.rules import (
     Action,
     Answer,

@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from vjail.conf.pf.drafts import Draft, Parsed
 from vjail.conf.pf.expand import Lists
-from vjail.conf.pf.fields import LONGEST_TABLE_NAME, Fields, FromTo
+from vjail.conf.pf.fields import Fields
 from vjail.conf.pf.filter_grammar import FilterGrammar, decided
-from vjail.conf.pf.hosts import Host, NoHost, Surroundings, Unreadable, hosts
+from vjail.conf.pf.hosts import Surroundings, Unreadable
 from vjail.conf.pf.lexer import Kind
-from vjail.conf.pf.printer import address_text
+from vjail.conf.pf.parts import FromTo
 from vjail.conf.pf.rules import (
     Action,
     Answer,
     Debug,
-    NetAddress,
-    PfOptions,
     PortOp,
     Rule,
-    Ruleset,
-    Table,
-    TableEntry,
 )
+from vjail.conf.pf.table_grammar import TableGrammar
 from vjail.conf.pf.tokens import Recover, Tokens
 from vjail.conf.pf.translation_grammar import TranslationGrammar
 from vjail.conf.position import Source
@@ -42,62 +39,6 @@ class _Order(enum.IntEnum):
     QUEUE = 3
     NAT = 4
     FILTER = 5
-
-
-@dataclass(slots=True)
-class Draft:
-    """A ruleset while it is read: its rules in order, and the path of its anchor."""
-
-    path: str
-    scrub: list[Rule] = field(default_factory=list)
-    nat: list[Rule] = field(default_factory=list)
-    rdr: list[Rule] = field(default_factory=list)
-    binat: list[Rule] = field(default_factory=list)
-    filter: list[Rule] = field(default_factory=list)
-
-    def add(self, rules: Sequence[Rule]) -> None:
-        """Append rules, each to the list it belongs in."""
-        for rule in rules:
-            self.list_for(rule.action).append(rule)
-
-    def list_for(self, action: Action) -> list[Rule]:
-        """The list a rule of that action stands in."""
-        match action:
-            case Action.SCRUB | Action.NO_SCRUB:
-                return self.scrub
-            case Action.NAT | Action.NO_NAT:
-                return self.nat
-            case Action.RDR | Action.NO_RDR:
-                return self.rdr
-            case Action.BINAT | Action.NO_BINAT:
-                return self.binat
-            case Action.PASS | Action.BLOCK:
-                return self.filter
-
-    def ruleset(self) -> Ruleset:
-        """As it is now."""
-        return Ruleset(*(tuple(each) for each in (self.scrub, self.nat, self.rdr, self.binat, self.filter)))
-
-
-@dataclass(frozen=True, slots=True)
-class DefinedTable:
-    """A table of the file; without `initial` it keeps the entries it has."""
-
-    table: Table
-    initial: bool
-
-
-@dataclass(slots=True)
-class Parsed:
-    """A file that was read: its own ruleset first, then its anchors in braces; `errors` counts what is wrong."""
-
-    rulesets: dict[str, Draft]
-    tables: list[DefinedTable] = field(default_factory=list)
-    options: PfOptions = PfOptions()
-    optimize: bool = True
-    load_anchors: list[tuple[str, str]] = field(default_factory=list)
-    """Anchors and the files they are loaded from afterwards."""
-    errors: int = 0
 
 
 def parse(
@@ -129,6 +70,7 @@ class _Parser:
         self.fields = Fields(self.tokens, around)
         self.filter = FilterGrammar(self.tokens, self.fields, around)
         self.translation = TranslationGrammar(self.tokens, self.fields, self.filter.expand)
+        self.tables = TableGrammar(self.tokens, self.fields, around, out)
         self.around = around
         self.out = out
         self.current = Draft(anchor)
@@ -169,7 +111,7 @@ class _Parser:
                 self._set()
             case "table":
                 tokens.take()
-                self._table()
+                self.parsed.tables.append(self.tables.table(self.current.path))
             case "include":
                 tokens.take()
                 self._include()
@@ -344,74 +286,6 @@ class _Parser:
         path = f"{self.current.path}/{name}" if self.current.path else name
         self.parsed.load_anchors.append((path, tokens.strings()))
 
-    # --- tables ---
-
-    def _table(self) -> None:
-        tokens = self.tokens
-        tokens.expect("<")
-        name = tokens.string()
-        tokens.expect(">")
-        words: dict[str, None] = {}
-        entries: list[TableEntry] = []
-        said: list[str] = []
-        initial = False
-        while not tokens.at_kind(Kind.NEWLINE, Kind.END):
-            if tokens.accept("{"):
-                initial = True
-                self._table_hosts(entries, said)
-            elif tokens.accept("file"):
-                initial = True
-                path = tokens.string()
-                said.append(f' file "{path}"')
-                entries += self._table_file(path)
-            else:
-                word = tokens.string()
-                if word not in ("const", "persist", "counters"):
-                    tokens.fail(f"invalid table option '{word}'")
-                words[word] = None
-        if len(name) > LONGEST_TABLE_NAME:
-            tokens.fail(f"table name too long, max {LONGEST_TABLE_NAME} chars")
-        flags = "".join(f" {word}" for word in ("const", "persist", "counters") if word in words)
-        listed = _merged(said) or (" { }" if initial else "")
-        self.out(f"table <{name}>{flags}{listed}\n")
-        table = Table(
-            self.current.path,
-            name,
-            tuple(dict.fromkeys(entries)),
-            const="const" in words,
-            persist="persist" in words,
-            counters="counters" in words,
-        )
-        self.parsed.tables.append(DefinedTable(table, initial))
-
-    def _table_hosts(self, entries: list[TableEntry], said: list[str]) -> None:
-        tokens = self.tokens
-        tokens.newlines()
-        if tokens.accept("}"):
-            return
-        words = ""
-        found: list[Host] = []
-        while not tokens.accept("}"):
-            found += self.fields.any_or_hosts() or []
-            tokens.newlines()
-            tokens.accept(",")
-            tokens.newlines()
-        for host in found:
-            if not isinstance(host.address, NetAddress):
-                tokens.fail(_not_in_tables(host))
-            entries.append(TableEntry(host.address.network, host.negated))
-            words += f" {'!' if host.negated else ''}{address_text(host.address, host.family)}"
-        said.append(f" {{{words} }}")
-
-    def _table_file(self, path: str) -> list[TableEntry]:
-        try:
-            return entries_of(self.around.read(path).decode(errors="replace"), self.around)
-        except Unreadable as error:
-            self.tokens.fail(f'cannot load "{path}": {error}')
-        except NoHost as error:
-            self.tokens.err(str(error))
-            self.tokens.fail(f'file "{path}" contains bad data')
-
     # --- anchors ---
 
     def _anchor(self) -> None:
@@ -499,32 +373,3 @@ class _Parser:
         if name.startswith("/"):
             return name.strip("/"), name
         return (f"{self.current.path}/{name}" if self.current.path else name), name
-
-
-def entries_of(text: str, around: Surroundings) -> list[TableEntry]:
-    """The entries that a file of addresses holds: words, `!` in front, comments behind `#`. Raises NoHost."""
-    found: list[TableEntry] = []
-    for line in text.splitlines():
-        for word in line.partition("#")[0].split():
-            bare = word.lstrip("!")
-            negated = bool((len(word) - len(bare)) % 2)
-            for host in hosts(bare, around):
-                assert isinstance(host.address, NetAddress)
-                found.append(TableEntry(host.address.network, negated))
-    return found
-
-
-def _not_in_tables(host: Host) -> str:
-    match type(host.address).__name__:
-        case "RangeAddress":
-            return "address ranges are not permitted inside tables"
-        case "InterfaceAddress":
-            return "dynamic addresses are not permitted inside tables"
-        case _:
-            return "tables cannot contain tables"
-
-
-def _merged(said: list[str]) -> str:
-    """The lists of a table as they are printed: those in braces that follow each other are one."""
-    text = "".join(said)
-    return text.replace(" } {", "")

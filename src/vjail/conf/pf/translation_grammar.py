@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from vjail.conf.pf.expand import Lists
-from vjail.conf.pf.fields import Fields, FromTo
+from vjail.conf.pf.fields import Fields
 from vjail.conf.pf.hosts import Host
 from vjail.conf.pf.lexer import Kind
+from vjail.conf.pf.parts import FromTo
 from vjail.conf.pf.rules import (
     NAT_PORTS,
     Action,

@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vjail.conf.pf.rules import Action, Answer, Direction, Keep, Rule, Ruleset
+from vjail.conf.pf.rules import Direction, Rule, Ruleset
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.core.pf_evaluate import below
 from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.linux.pf.effects import answers, effect
 from vjail.kernel.linux.pf.match import Matcher, line, lines
 from vjail.kernel.linux.pf.names import (
     ANSWERED,
@@ -47,12 +48,6 @@ TABLE = "pf"
 _ALL = 0xFFFFFFFF
 _DEEPEST = 64
 """Anchors in anchors (PF_ANCHOR_STACKSIZE)."""
-
-_UNREACHABLE = {
-    0: "net-unreachable", 1: "host-unreachable", 2: "prot-unreachable", 3: "port-unreachable", 9: "net-prohibited",
-    10: "host-prohibited", 13: "admin-prohibited",
-}  # fmt: skip
-_UNREACHABLE6 = {0: "no-route", 1: "admin-prohibited", 3: "addr-unreachable", 4: "port-unreachable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +210,7 @@ class _Compiler:
         self._rules += 1
         if self._rules > MOST_RULES:
             raise KernelError(Errno.EBUSY, f"more than {MOST_RULES} rules in one direction")
-        self._actions[self._rules] = self._action(rule)
+        self._actions[self._rules] = effect(rule)
         return self._rules
 
     def _anchor(self, side: _Side, rule: Rule, matcher: Matcher, depth: int) -> list[str]:
@@ -241,21 +236,6 @@ class _Compiler:
 
     # --- what a rule does ---
 
-    def _action(self, rule: Rule) -> str:
-        """The key of what a rule does in the end."""
-        if rule.action is Action.PASS:
-            options = "any" if rule.allow_opts else "plain"
-            return f"pass_{'no' if rule.keep is Keep.NO else 'keep'}_{options}"
-        if rule.answer is Answer.DROP:
-            return "drop"
-        if rule.answer is Answer.RETURN_RST:
-            return "reset"
-        code, code6 = _UNREACHABLE.get(rule.return_icmp), _UNREACHABLE6.get(rule.return_icmp6)
-        if code is None or code6 is None:
-            raise KernelError(Errno.EOPNOTSUPP, "Linux does not send the ICMP code that a block rule asks for")
-        word = "return" if rule.answer is Answer.RETURN else "icmp"
-        return f"{word}_{rule.return_icmp}_{rule.return_icmp6}"
-
     def _ends(self, side: _Side) -> None:
         """What becomes of a packet when all rules were tried."""
         end = f"end_{side.name}"
@@ -276,7 +256,7 @@ class _Compiler:
                     return [*refuse, f"goto keep_{word}"]
                 return [*refuse, f"ct status {side.status} goto keep_{word}", "accept"]
             case _:
-                return [*(_answers(key) if side.answers else ()), "drop"]
+                return [*(answers(key) if side.answers else ()), "drop"]
 
     def _keep(self, side: _Side) -> None:
         """Make a state: its bit in the connection's mark, with the packet's tag."""
@@ -392,20 +372,3 @@ def _cleaned(rule: Rule) -> list[str]:
         size = f"tcp option maxseg size > {rule.max_mss} tcp option maxseg size set {rule.max_mss}"
         done.append(f"tcp flags & 0x02 == 0x02 {size}")
     return [*done, "accept"]
-
-
-def _answers(key: str) -> list[str]:
-    """What the sender of a blocked packet is told. Nothing where it was an ICMP message, as in pf."""
-    note = f"meta mark set meta mark | {hexadecimal(ANSWERED)}"
-    match key.split("_"):
-        case ["reset"]:
-            return [f"meta l4proto 6 {note} reject with tcp reset"]
-        case ["return" | "icmp" as word, code, code6]:
-            reset = [f"meta l4proto 6 {note} reject with tcp reset"] if word == "return" else []
-            return [
-                *reset,
-                f"meta nfproto ipv4 meta l4proto != 1 {note} reject with icmp type {_UNREACHABLE[int(code)]}",
-                f"meta nfproto ipv6 meta l4proto != 58 {note} reject with icmpv6 type {_UNREACHABLE6[int(code6)]}",
-            ]
-        case _:
-            return []
