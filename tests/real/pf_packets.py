@@ -14,9 +14,10 @@ import subprocess
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
+from pf_engine import PfPacket
+
 from vjail.conf.pf.hosts import HostAddress, HostInterface
 from vjail.kernel.core.pf_driver import PfSetup
-from vjail.kernel.core.pf_evaluate import PfPacket
 from vjail.kernel.linux.netlink import Request, Socket
 from vjail.kernel.linux.pf.compile import compile_setup
 from vjail.kernel.linux.pf.conntrack import NETLINK_NETFILTER

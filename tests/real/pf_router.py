@@ -13,6 +13,7 @@ from ipaddress import IPv4Network, ip_address, ip_network
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from pf_engine import PacketEngine, PfPacket
 from pf_packets import (
     ACK,
     FAR,
@@ -57,7 +58,6 @@ from vjail.conf.pf.rules import (
 )
 from vjail.conf.position import Source
 from vjail.kernel.core.pf_driver import PfSetup
-from vjail.kernel.core.pf_evaluate import PacketEngine, PfPacket
 from vjail.kernel.linux.pf.compile import compile_setup
 from vjail.kernel.pf import PfEndpoint
 

@@ -77,3 +77,14 @@ def _host_address(held: Address) -> HostAddress:
             return HostAddress(address, int(netmask).bit_count(), broadcast, destination)
         case Inet6(address, prefixlen):
             return HostAddress(address, prefixlen)
+
+
+def anchors_meant(rulesets: Mapping[str, Ruleset], anchor: str) -> list[str]:
+    """The anchors that a rule stands for, by its `anchor`: that one, or with `*` those directly below, by name."""
+    if not anchor.endswith("*"):
+        return [anchor] if anchor in rulesets else []
+    above = anchor.rstrip("*").rstrip("/")
+    prefix = f"{above}/" if above else ""
+    return sorted(
+        path for path in rulesets if path and path.startswith(prefix) and "/" not in path.removeprefix(prefix)
+    )

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 
 from vjail.conf.pf.rules import Direction, Rule, Ruleset
 from vjail.kernel.core.pf_driver import PfSetup
-from vjail.kernel.core.pf_evaluate import below
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.pf.effects import answers, effect
 from vjail.kernel.linux.pf.match import Matcher, line, lines
@@ -43,6 +42,7 @@ from vjail.kernel.linux.pf.names import (
     hexadecimal,
 )
 from vjail.kernel.linux.pf.translation import Hit, Translation
+from vjail.kernel.pf import anchors_meant
 
 TABLE = "pf"
 _ALL = 0xFFFFFFFF
@@ -224,7 +224,7 @@ class _Compiler:
         self._anchors += 1
         call = f"anchor{self._anchors}_{side.name}"
         jumps: list[str] = []
-        for number, path in enumerate(below(self._setup, rule.anchor)):
+        for number, path in enumerate(anchors_meant(self._setup.rulesets, rule.anchor)):
             self._ruleset(side, f"{call}_{number}", path, depth + 1)
             jumps.append(f"jump {call}_{number}")
         self._chains.add(call, [*([tag] if tag else []), *jumps])
@@ -333,7 +333,7 @@ class _Compiler:
                 continue
             if depth >= _DEEPEST:
                 continue
-            for path in below(self._setup, rule.anchor):
+            for path in anchors_meant(self._setup.rulesets, rule.anchor):
                 inner = Matcher(self._names, side.direction, path)
                 for hit in self._translated(inner, side, rules, hits, path, depth + 1):
                     for alternative in matcher.alternatives(rule):

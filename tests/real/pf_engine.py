@@ -1,4 +1,4 @@
-"""pf(4)'s own way with packets, straight from the facts in conf/pf/rules.py: what a model does, and what Linux must do.
+"""pf(4)'s own way with packets, straight from the facts in conf/pf/rules.py: what Linux must do.
 
 A `PacketEngine` is one vnet's pf while it is on: it is shown every packet coming in and going out, in order, says what
 becomes of each, and keeps the states. Source: pf_test(), pf_test_rule(), pf_get_translation(), pf_create_state() of
@@ -34,7 +34,7 @@ from vjail.conf.pf.rules import (
 )
 from vjail.conf.pf.words import ICMP, ICMP6, TCP, WITH_PORTS
 from vjail.kernel.core.pf_driver import PfSetup
-from vjail.kernel.pf import PfEndpoint
+from vjail.kernel.pf import PfEndpoint, anchors_meant
 
 Address = IPv4Address | IPv6Address
 _DEEPEST = 64
@@ -184,7 +184,7 @@ class PacketEngine:
         for rule in rules(self.setup.rulesets.get(anchor, Ruleset())):
             if rule.anchor:
                 if depth < _DEEPEST and self._matches(rule, packet, interface, anchor):
-                    for path in below(self.setup, rule.anchor):
+                    for path in anchors_meant(self.setup.rulesets, rule.anchor):
                         found = self._first(rules, packet, interface, path, depth + 1, back=back)
                         if found is not None:
                             return found
@@ -278,7 +278,7 @@ class PacketEngine:
                 search.over = rule.quick
             elif depth < _DEEPEST:
                 before = search.matched
-                for path in below(self.setup, rule.anchor):
+                for path in anchors_meant(self.setup.rulesets, rule.anchor):
                     self._try(path, packet, direction, interface, search, depth + 1)
                     if search.over:
                         return
@@ -358,17 +358,6 @@ def _blocked(rule: Rule, packet: PfPacket) -> Verdict:
             return Verdict(None, Answer.RETURN_ICMP, code, rule)
         case _:
             return Verdict(None, rule=rule)
-
-
-def below(setup: PfSetup, anchor: str) -> list[str]:
-    """The anchors that a rule stands for: itself, or with `*` those directly below, by name."""
-    if not anchor.endswith("*"):
-        return [anchor] if anchor in setup.rulesets else []
-    above = anchor.rstrip("*").rstrip("/")
-    prefix = f"{above}/" if above else ""
-    return sorted(
-        path for path in setup.rulesets if path and path.startswith(prefix) and "/" not in path.removeprefix(prefix)
-    )
 
 
 def _laid_over(network: IPv4Network | IPv6Network, address: Address) -> Address:
