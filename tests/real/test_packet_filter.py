@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -183,3 +184,17 @@ def test_tables_anchors_and_a_jail_with_a_pf_of_its_own(labs: Callable[[str], La
     lab.on("client", "echo block in | jexec fw pfctl -ef - 2>&1; pfctl -s Running")
     assert lab.reaches("client", "10.9.0.2") == [False]
     lab.on("client", "jail -r fw; ifconfig epair9a destroy")
+
+
+def test_a_server_that_takes_over_goes_on_with_pf(labs: Callable[[str], Lab]) -> None:
+    """What is in force stays in force while there is no server; the next one knows it, and changes it."""
+    lab = labs("C4-static-nat")
+    before = lab.on("serverC", "pfctl -s nat; pfctl -s rules; pfctl -s Running")
+    for pid in lab.box.find("vjail.server"):
+        os.kill(pid, signal.SIGKILL)
+    assert lab.on("serverC", "pfctl -s nat; pfctl -s rules; pfctl -s Running") == before
+    assert lab.reaches("client", *_PUBLIC) == [True, True]
+    lab.on("serverC", "echo block in on em0 inet6 | pfctl -a x -f -; echo anchor x | pfctl -R -f -; pfctl -F states")
+    assert lab.reaches("client", *_PUBLIC) == [True, False]
+    lab.on("serverC", "service pf reload")
+    assert lab.reaches("client", *_PUBLIC) == [True, True]
