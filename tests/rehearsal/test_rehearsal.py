@@ -166,3 +166,19 @@ print(lab.type("fbsd", "jexec jail_01 ping -c 1 10.0.0.2").code)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=EXAMPLES, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_phase_that_fails_on_purpose_leaves_what_freebsd_leaves() -> None:
+    lab = Rehearsal.of(load(EXAMPLES / "A2-any-order"))
+    for booted in up(lab):
+        assert booted.jails.code == 0
+    lab.type("fbsd", "service jail onestop")
+    clean = lab.type("fbsd", "ifconfig -l; mount").out
+    lab.interfere = lambda argv, jid: 1 if jid and argv[0].endswith("ifconfig") else None
+    failed = lab.type("fbsd", "jail -c jail_01")
+    assert failed.code == 1
+    assert "jail_01: removed" in failed.out
+    assert lab.type("fbsd", "jls -q jid").out == ""
+    lab.interfere = None
+    assert lab.type("fbsd", "jail -c jail_01; jail -c jail_02; jail -r jail_01; jail -r jail_02").code == 0
+    assert lab.type("fbsd", "ifconfig -l; mount").out == clean

@@ -31,6 +31,9 @@ from vjail.session import FileKind
 
 SHELL_WORDS = frozenset(("cd", "export", "set", "unset", "umask", "ulimit", "eval", "exec", ".", "alias"))
 """What is no program on any host."""
+Interference = Callable[[Sequence[str], int], int | None]
+"""Asked with the words of a command and its jail before it runs."""
+
 TYPIST = {
     "PATH": "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/root/bin",
     "HOME": "/root",
@@ -76,6 +79,8 @@ class Rehearsal:
         self.hosts: dict[str, ModelHost] = {}
         self.wires: dict[str, Wire] = {}
         self.programs = dict(programs or {})
+        self.interfere: Interference | None = None
+        """Makes commands fail on purpose: what a command exits with in place of running, None to let it run."""
         self.programs_may_be_missing = False
         """The hosts' trees do not hold every program that the real ones have: one that is not there is not known."""
 

@@ -125,7 +125,8 @@ class ModelSession:
             return ModelProcess(self.place, note(None))
         if process.detached and posixpath.basename(path) == _SLEEP:
             return ModelProcess(self.place, note(now + seconds(process.argv)))
-        code = await child.as_process(path)
+        stopped = self._stopped(process.argv, child)
+        code = await child.as_process(path) if stopped is None else stopped
         return ModelProcess(self.place, Resident(child.pid, place.jid, process.argv, now, code=code))
 
     def _child(self, process: Process) -> ModelSession:
@@ -239,8 +240,15 @@ class ModelSession:
         if path is None:
             raise KeyError(argv[0])
         child = self._child(Process(tuple(argv), jid=jid, environ=environ, output=output))
+        if (stopped := self._stopped(argv, child)) is not None:
+            return stopped
         child.argv = (posixpath.basename(argv[0]), *argv[1:])
         return await child._answer(path)
+
+    def _stopped(self, argv: Sequence[str], child: ModelSession) -> int | None:
+        """What a command that is made to fail on purpose exits with."""
+        interfere = self.place.lab.interfere
+        return None if interfere is None else interfere(argv, child.place.jid)
 
     def resolves(self, argv0: str, jid: int, environ: Mapping[str, str]) -> bool:
         """Whether a command's name, looked up in that jail's root and PATH, leads to one of vjail's own."""

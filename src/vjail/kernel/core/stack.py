@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vjail.kernel.core.driver import Clock, NetworkDriver
 from vjail.kernel.core.ifnet import IfNet, Membership
-from vjail.kernel.core.journal import Journal
+from vjail.kernel.core.journal import Journal, NoJournal
 from vjail.kernel.core.part import Caller
 from vjail.kernel.core.record import from_record, to_record
 from vjail.kernel.core.vnet import Vnet
@@ -99,7 +99,8 @@ class Stack:
 
     def save(self, ifnet: IfNet) -> None:
         """Write an interface down as it is now."""
-        self._journal.put(_INTERFACE, str(ifnet.ident), to_record(ifnet))
+        if not isinstance(self._journal, NoJournal):
+            self._journal.put(_INTERFACE, str(ifnet.ident), to_record(ifnet))
 
     def save_counters(self) -> None:
         """Write down how far the counters are."""

@@ -13,7 +13,7 @@ from vjail.kernel.core.driver import Clock
 from vjail.kernel.core.ifnet import FIRST_LOOPBACK, BridgeState, Membership
 from vjail.kernel.errno import Errno
 from vjail.kernel.model.devices import Device, Learnt
-from vjail.kernel.model.packets import Frame, Tag
+from vjail.kernel.model.packets import Discovery, Frame, Packet, Tag
 from vjail.kernel.model.spanning import forwards
 from vjail.kernel.model.trace import Loss, Mark, Step
 from vjail.kernel.observed import Iff, Kind, MemberFlag
@@ -241,6 +241,10 @@ class Ether:
         if not self._learn(bridge, state, device, membership, frame):
             self.lost(bridge, mark, Loss.FULL)
             return
+        passed = self._filtered(bridge, device, frame, mark, outbound=False)
+        if passed is None:
+            return
+        frame = passed
         if frame.is_group:
             if frame.destination[:5] == _RESERVED and frame.destination[5] < 16:
                 self.lost(bridge, mark, Loss.RESERVED)
@@ -257,7 +261,27 @@ class Ether:
         if MemberFlag.PRIVATE in membership.flags & state.members[target.ifnet.ident].flags:
             self.lost(bridge, mark, Loss.PRIVATE, target.ifnet.name)
             return
-        self._enqueue(bridge, target, frame, mark, Step.BRIDGED)
+        passed = self._filtered(bridge, target, frame, mark, outbound=True)
+        if passed is not None:
+            self._enqueue(bridge, target, passed, mark, Step.BRIDGED)
+
+    def _filtered(self, bridge: Device, member: Device, frame: Frame, mark: Mark, *, outbound: bool) -> Frame | None:
+        """bridge_pfil: up to release 14 the host's pf looks at what is bridged, on the member and on the bridge."""
+        net = bridge.net
+        payload = frame.payload
+        if net.filter is None or self._release >= Release.V15 or not isinstance(payload, Packet | Discovery):
+            return frame
+        looked = [(bridge, "net.link.bridge.pfil_bridge"), (member, "net.link.bridge.pfil_member")]
+        packet = payload if isinstance(payload, Packet) else payload.packet()
+        for device, setting in looked if outbound else reversed(looked):
+            if bridge.driver.setting(net.number, setting) == "0":
+                continue
+            passed = net.filter(device, packet, outbound=outbound)
+            if passed is None:
+                self.lost(device, mark, Loss.FILTERED)
+                return None
+            packet = passed
+        return Frame(frame.destination, frame.source, packet, frame.tags) if isinstance(payload, Packet) else frame
 
     def _broadcast(
         self,
@@ -277,8 +301,10 @@ class Ether:
                 self.lost(bridge, mark, Loss.PRIVATE, target.ifnet.name)
             elif MemberFlag.DISCOVER not in flags and not frame.is_group:
                 self.lost(bridge, mark, Loss.UNKNOWN_MEMBER, target.ifnet.name)
-            else:
+            elif source is None:
                 self._enqueue(bridge, target, frame, mark, Step.FLOODED)
+            elif (passed := self._filtered(bridge, target, frame, mark, outbound=True)) is not None:
+                self._enqueue(bridge, target, passed, mark, Step.FLOODED)
 
     def _enqueue(self, bridge: Device, target: Device, frame: Frame, mark: Mark, step: Step) -> None:
         if not forwards(bridge, target):

@@ -102,6 +102,7 @@ class ModelHost:
             packet_filters=self.packet_filters,
         )
         self.jails.ended = self.prisons.last_process
+        self.driver.setting = self._setting
         self._add_pflog(0)
         self.mounts.boot()
 
@@ -115,6 +116,9 @@ class ModelHost:
         if self.prisons.prison(vnet) is None:
             return Identity(0, NO_UUID, str(vnet))
         return self.queries.identity_of(vnet)
+
+    def _setting(self, vnet: int, name: str) -> str:
+        return self.sysctls.values(Caller(vnet, vnet), name)[0][1]
 
     def _file_systems(self) -> Sequence[str]:
         return [name for name in _FILE_SYSTEMS if self.modules.has(name)]

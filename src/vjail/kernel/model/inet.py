@@ -214,7 +214,10 @@ class InetLayer:
         else:
             chosen = _nearest(device, address, self._clock.monotonic())
             source = chosen if isinstance(chosen, IPv6Address) else IPv6Address(0)
-            frame = Frame(solicited(address), device.mac, Discovery(device.mac, source, address))
+            question = Discovery(device.mac, source, address)
+            if self._filter(device.net, device, question.packet(), mark, outbound=True) is None:
+                return
+            frame = Frame(solicited(address), device.mac, question)
         self._ether.output(device, frame, mark)
 
     def _deliver(self, device: Device, frame: Frame, mark: Mark) -> None:
@@ -256,6 +259,8 @@ class InetLayer:
         if Nd6.IFDISABLED in device.ifnet.nd6:
             self._ether.lost(device, mark, Loss.DISABLED)
             return
+        if self._filter(device.net, device, message.packet(), mark, outbound=False) is None:
+            return
         if message.advert:
             self._learn_neighbour(device, message.target, message.sender, create=False)
             return
@@ -267,6 +272,8 @@ class InetLayer:
             case True:
                 self._learn_neighbour(device, message.address, message.sender, create=True)
                 answer = Discovery(device.mac, message.address, message.target, advert=True)
+                if self._filter(device.net, device, answer.packet(), mark, outbound=True) is None:
+                    return
                 mark = Mark(Step.ANSWERED, device, f"{message.target} is at {device.mac.hex(':')}", mark)
                 self._ether.output(device, Frame(message.sender, device.mac, answer), mark)
 

@@ -7,7 +7,7 @@ over what is kept here: ether.py and inet.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from vjail.kernel.core.driver import Clock, Seen, Tree
@@ -24,12 +24,19 @@ _UNTAGGED = 1
 """The vlan under which a bridge keeps the stations whose frames carry no tag."""
 
 
+def _unset(vnet: int, name: str) -> str:
+    """What a sysctl is where nobody can tell."""
+    return "0"
+
+
 class MemoryDriver:
     """Keeps everything the core asks for. `clock` tells when what was learnt is forgotten."""
 
     def __init__(self, clock: Clock, host: str = "") -> None:
         self.host = host
         self.clock = clock
+        self.setting: Callable[[int, str], str] = _unset
+        """The value of a sysctl of a vnet."""
         self.nets: dict[int, Net] = {}
         self.devices: dict[int, Device] = {}
 

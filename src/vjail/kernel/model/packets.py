@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 IP = IPv4Address | IPv6Address
 
 BROADCAST = b"\xff" * 6
+_SOLICITED = int(IPv6Address("ff02::1:ff00:0"))
 TTL = 64
 """The time to live, or hop limit, of what a host sends (net.inet.ip.ttl)."""
 
@@ -33,6 +34,8 @@ class Kind(enum.Enum):
     UNREACHABLE = "unreachable"
     TOO_BIG = "too big"
     EXPIRED = "time exceeded"
+    SOLICIT = "neighbour solicitation"
+    ADVERT = "neighbour advertisement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,12 @@ class Discovery:
     address: IPv6Address
     target: IPv6Address
     advert: bool = False
+
+    def packet(self) -> Packet:
+        """The IP packet that it is, for who filters such."""
+        destination = self.target if self.advert else IPv6Address(_SOLICITED | int(self.target) & 0xFFFFFF)
+        message = Icmp(Kind.ADVERT if self.advert else Kind.SOLICIT)
+        return Packet(self.address, destination, message, Protocol.ICMP6, 72)
 
 
 @dataclass(frozen=True, slots=True)

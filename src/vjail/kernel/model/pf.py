@@ -15,7 +15,7 @@ from vjail.kernel.core.driver import Clock
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.model.devices import Device
 from vjail.kernel.model.network import MemoryDriver
-from vjail.kernel.model.packets import IP, Carried, Icmp, Packet, Ports
+from vjail.kernel.model.packets import IP, Carried, Icmp, Kind, Packet, Ports
 from vjail.kernel.model.pf_match import Matcher, is_called
 from vjail.kernel.pf import PfEndpoint, PfState
 
@@ -108,6 +108,9 @@ class Pf:
         """The packet, translated perhaps; None: it is blocked."""
         if any(is_called(device, name) for name in self.matcher.setup.options.skip):
             return packet
+        if isinstance(packet.message, Icmp) and packet.message.kind in (Kind.SOLICIT, Kind.ADVERT):
+            chosen, _ = self._filtered(device, packet, outbound)
+            return packet if chosen is None or chosen.action is Action.PASS else None
         known = self._known(packet, outbound)
         if known is not None:
             return known

@@ -33,7 +33,14 @@ from vjail.kernel.model.packets import IP, Icmp, Kind, Packet, Ports, Protocol
 _SYN = 2
 _TYPES = {
     4: {Kind.ECHO: (8, 0), Kind.REPLY: (0, 0), Kind.EXPIRED: (11, 0), Kind.TOO_BIG: (3, 4)},
-    6: {Kind.ECHO: (128, 0), Kind.REPLY: (129, 0), Kind.EXPIRED: (3, 0), Kind.TOO_BIG: (2, 0)},
+    6: {
+        Kind.ECHO: (128, 0),
+        Kind.REPLY: (129, 0),
+        Kind.EXPIRED: (3, 0),
+        Kind.TOO_BIG: (2, 0),
+        Kind.SOLICIT: (135, 0),
+        Kind.ADVERT: (136, 0),
+    },
 }
 _UNREACHABLE = {4: 3, 6: 1}
 
