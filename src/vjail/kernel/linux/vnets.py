@@ -16,6 +16,7 @@ from vjail.kernel.linux.spaces import LabSpace
 LOOPBACK = "lo0"
 
 _IPV4, _IPV6 = "/proc/sys/net/ipv4", "/proc/sys/net/ipv6"
+_BRIDGE = "/proc/sys/net/bridge"
 _FRESH = {
     # As FreeBSD has them in every new vnet, whatever this machine's own stack is set to (spec: differences-linux §2).
     f"{_IPV4}/ip_forward": "0",
@@ -42,6 +43,10 @@ _FRESH = {
     f"{_IPV6}/conf/all/keep_addr_on_down": "1",
     f"{_IPV6}/conf/default/keep_addr_on_down": "1",
     f"{_IPV6}/icmp/ratelimit": "0",
+    # What a bridge only passes on is nobody's to filter: kernels with br_netfilter would show it to pf's rules.
+    f"{_BRIDGE}/bridge-nf-call-iptables": "0",
+    f"{_BRIDGE}/bridge-nf-call-ip6tables": "0",
+    f"{_BRIDGE}/bridge-nf-call-arptables": "0",
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Protocol
 
-from vjail.kernel.core.driver import Seen
+from vjail.kernel.core.driver import Seen, Tree
 from vjail.kernel.core.fib import Fib
 from vjail.kernel.core.ifnet import BridgeState, Held, IfNet, Membership
 from vjail.kernel.model.packets import IP, Packet
@@ -54,6 +54,8 @@ class Device:
     """Behind which address a vxlan has learnt a MAC address to be."""
     members: dict[bytes, int] | None = None
     """The members of a bridge that is up, by MAC address; None: to be found anew."""
+    tree: Tree | None = None
+    """What spanning tree had come to when a bridge last looked; None: no member takes part."""
 
     def seen(self) -> Seen:
         """What the core may ask."""

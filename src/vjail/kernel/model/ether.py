@@ -14,7 +14,7 @@ from vjail.kernel.core.ifnet import FIRST_LOOPBACK, BridgeState, Membership
 from vjail.kernel.errno import Errno
 from vjail.kernel.model.devices import Device, Learnt
 from vjail.kernel.model.packets import Discovery, Frame, Packet, Tag
-from vjail.kernel.model.spanning import forwards
+from vjail.kernel.model.spanning import forwards, tree
 from vjail.kernel.model.trace import Loss, Mark, Step
 from vjail.kernel.observed import Iff, Kind, MemberFlag
 from vjail.release import Release
@@ -379,7 +379,17 @@ class Ether:
             known.expires = now + (state.timeout or 1e9)
         return True
 
+    def _follow_tree(self, bridge: Device) -> None:
+        """Where spanning tree has come to something else, what was learnt before is forgotten (bstp_notify_rtage)."""
+        now = tree(bridge)
+        if now != bridge.tree:
+            bridge.tree = now
+            for station in [each for each, learnt in bridge.stations.items() if learnt.expires is not None]:
+                del bridge.stations[station]
+
     def _look_up(self, bridge: Device, state: BridgeState, frame: Frame) -> Device | None:
+        if bridge.tree is not None:
+            self._follow_tree(bridge)
         station = frame.destination, frame.tags[0].vlan if frame.tags else _UNTAGGED
         known = bridge.stations.get(station)
         if known is None or known.member not in state.members:

@@ -13,11 +13,11 @@ from ipaddress import IPv4Address, IPv6Address
 from vjail.kernel.core.driver import Clock, Seen, Tree
 from vjail.kernel.core.fib import Entry as FibEntry
 from vjail.kernel.core.fib import Fib, as_route
-from vjail.kernel.core.ifnet import IfNet
+from vjail.kernel.core.ifnet import BridgeState, IfNet
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.model import spanning
 from vjail.kernel.model.devices import Device, Entry, Learnt, Net
-from vjail.kernel.observed import Address, Kind, Neighbour, NeighbourState, Route
+from vjail.kernel.observed import Address, Kind, MemberFlag, Neighbour, NeighbourState, Route
 from vjail.kernel.operations import RouteSpec
 
 _UNTAGGED = 1
@@ -171,7 +171,10 @@ class MemoryDriver:
             del stations[station]
 
     def configure_member(self, bridge: IfNet, member: IfNet) -> None:
-        """Nothing to do: the core's record says it."""
+        """A member may take part in spanning tree now, or not any more; the rest the core's record says."""
+        device, state = self.devices[bridge.ident], bridge.bridge or BridgeState()
+        takes_part = any(MemberFlag.STP in membership.flags for membership in state.members.values())
+        device.tree = (device.tree or spanning.tree(device)) if takes_part else None
 
     def configure_bridge(self, bridge: IfNet) -> None:
         """Nothing to do: the core's record says it."""
