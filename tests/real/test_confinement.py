@@ -296,6 +296,7 @@ jail: jail_set: Operation not permitted
 vmore# jail -R a
 vmore# jexec b hostname inside
 vmore# jexec b true
+vmore# sh -c "jexec b true"
 jexec: jail_attach(11): Operation not permitted
 [exit 1]
 # sysctl -n net.inet.ip.forwarding
