@@ -125,6 +125,7 @@ def test_one_plug_pulled(box: Sandbox) -> None:
     data = json.loads(box.vjail("ls", "--json", LAB).out)
     assert data["wires"]["w0"] == {
         "cut": False,
+        "nic": None,
         "plugs": [
             {"host": "a", "nic": "em0", "cut": False},
             {"host": "b", "nic": "vtnet0", "cut": False},

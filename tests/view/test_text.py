@@ -155,7 +155,7 @@ def test_a_lab_as_data() -> None:
     data = as_json(LAB)
     assert set(data) == {"lab", "path", "hosts", "wires"}
     plugs = [{"host": "a", "nic": "vtnet0", "cut": False}, {"host": "b", "nic": "vtnet0", "cut": False}]
-    assert data["wires"] == {"w0": {"cut": False, "plugs": plugs}}
+    assert data["wires"] == {"w0": {"cut": False, "nic": None, "plugs": plugs}}
     hosts = data["hosts"]
     assert isinstance(hosts, list)
     a = hosts[0]

@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from vjail.cli.interrupts import Interrupted, Interrupts
 from vjail.cli.lab import Failed, attend, connect, fail, problems, send
 from vjail.kernel.linux.anchor import Unable
-from vjail.lab import folder
+from vjail.lab import folder, loan
 from vjail.lab.model import LabError
 from vjail.lab.runtime import Runtime
 
@@ -25,14 +25,14 @@ def up(arguments: argparse.Namespace) -> int:
     """`vjail up [PATH]`."""
     path = Path(arguments.path)
     try:
-        folder.load(path)  # what is wrong with the files is said before anything is made
+        lab = folder.load(path)  # what is wrong with the files is said before anything is made
     except LabError as error:
         return problems(error)
     runtime = Runtime.of(path)
     with Interrupts() as interrupts:
         try:
             with _alone(runtime, interrupts):
-                return _up(arguments, runtime, interrupts)
+                return _up(arguments, runtime, interrupts, list(lab.uplinks.values()))
         except Interrupted:
             return _interrupted(interrupts, "nothing was changed")
         except OSError as error:
@@ -40,11 +40,12 @@ def up(arguments: argparse.Namespace) -> int:
             return fail(f"{runtime.folder}: {text}; the lab's run-time folder must be writable")
 
 
-def _up(arguments: argparse.Namespace, runtime: Runtime, interrupts: Interrupts) -> int:
+def _up(arguments: argparse.Namespace, runtime: Runtime, interrupts: Interrupts, nics: Sequence[str]) -> int:
     before = runtime.is_up()
     try:
         with runtime.locked():
             runtime.begin()
+            loan.lend(runtime.folder, nics)
         connection = runtime.connect()
     except Unable as error:
         if not before:

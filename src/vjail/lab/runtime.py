@@ -1,8 +1,9 @@
 """Where a running lab is found: a folder for each in the machine's run-time directory.
 
 The folder holds `lock` (who changes whether the lab exists), `alone` (who brings it up or down), `anchor` (which
-process the lab's life is), `lab` (the path it was brought up from), `control` (the server's socket), `server.log`, and
-`state.db`; and `cgroup`, where its jails have control groups (kernel/linux/groups.py). It vanishes with the lab.
+process the lab's life is), `lab` (the path it was brought up from), `loan` (which NICs of the machine it has, if any),
+`control` (the server's socket), `server.log`, and `state.db`; and `cgroup`, where its jails have control groups
+(kernel/linux/groups.py). It vanishes with the lab.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from vjail.kernel.linux import anchor, groups
 from vjail.kernel.linux.anchor import Unable
+from vjail.lab import loan
 
 CONTROL, LOG, STATE = "control", "server.log", "state.db"
 READY, WAITS = 3, 4
@@ -116,7 +118,8 @@ class Runtime:
         if self.is_up():
             self.ensure_server()
             return
-        self._clear()
+        with loan.returned(self.folder):
+            self._clear()
         (self.folder / "lab").write_text(f"{self.origin}\n")
         server = _Server.begin(self.folder)
         try:
@@ -128,7 +131,8 @@ class Runtime:
 
     def end(self) -> None:
         """End all there is of the lab and remove the folder. Call it locked."""
-        anchor.end(self.folder)
+        with loan.returned(self.folder):
+            anchor.end(self.folder)
         groups.remove_recorded(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):

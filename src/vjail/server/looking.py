@@ -13,7 +13,9 @@ from vjail.view.topology import HostView, JailView, LabView, Stack
 
 def seen(lab: RunningLab) -> LabView:
     """The lab with its hosts, and their jails: those that are there, and those that are configured and not there."""
-    return LabView(lab.name, str(lab.origin), [_host(host) for host in lab.hosts.values()], lab.wiring.cut)
+    return LabView(
+        lab.name, str(lab.origin), [_host(host) for host in lab.hosts.values()], lab.wiring.cut, lab.wiring.uplinks
+    )
 
 
 def _host(host: LabHost) -> HostView:

@@ -89,6 +89,11 @@ class Up:
         lab = replace(lab, release=self._release(lab))
         if self._failed:
             return 1
+        try:
+            self._lab.wiring.tie(lab.uplinks)
+        except NetlinkError as error:
+            self._problem(f"{self._wanted.shown}: {', '.join(lab.uplinks.values())}: {error.strerror}")
+            return 1
         hosts = [prepared for spec in lab.hosts.values() if (prepared := self._prepare(lab, spec)) is not None]
         # Hosts that are there have booted, also where others cannot be: they may stay.
         await self._boot_fresh([prepared for prepared in hosts if prepared.fresh])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.mac import nic_address
@@ -18,7 +18,7 @@ from vjail.kernel.linux.wires import Wires
 if TYPE_CHECKING:
     from vjail.server.host import LabHost
 
-_CUT = "cut"
+_CUT, _UPLINK = "cut", "uplink"
 
 
 class Unknown(Exception):
@@ -34,11 +34,26 @@ class Wiring:
         self._lab = lab
         self._hosts = hosts
         self._cut = {key for key, _ in journal.records(_CUT)}
+        found: dict[str, Any] = dict(journal.records(_UPLINK))
+        self._uplinks: dict[str, str] = {wire: record["nic"] for wire, record in found.items()}
 
     @property
     def cut(self) -> frozenset[str]:
         """What is cut: wires, and plugs as HOST:NIC."""
         return frozenset(self._cut)
+
+    @property
+    def uplinks(self) -> Mapping[str, str]:
+        """The NICs of this machine by the wire they are on."""
+        return self._uplinks
+
+    def tie(self, uplinks: Mapping[str, str]) -> None:
+        """Plug NICs of this machine, which have been lent to the lab, into wires. Raises NetlinkError."""
+        for wire, nic in uplinks.items():
+            if wire not in self._uplinks:
+                self._wires.tie(wire, nic, carrier=wire not in self._cut)
+                self._uplinks[wire] = nic
+                self._journal.put(_UPLINK, wire, {"nic": nic})
 
     def plug(self, host: str, namespace: int, nics: Mapping[str, str]) -> dict[str, bytes]:
         """Make a host's NICs (the wire of each, by name) and plug them in; their MACs. Raises NetlinkError."""
@@ -66,6 +81,8 @@ class Wiring:
         self._mark(word, cut)
         for host, nic, wire in touched:
             self._let_see(host, nic, wire)
+        if word in self._uplinks:
+            self._wires.set_uplink(self._uplinks[word], not cut)
         return True
 
     def still_out(self, word: str) -> list[str]:

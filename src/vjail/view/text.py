@@ -82,6 +82,7 @@ class _Rows:
     def __init__(self, lab: LabView, host: HostView, everything: bool) -> None:
         self._wires = lab.wires()
         self._cut = lab.cut
+        self._uplinks = lab.uplinks
         self._host = host
         self._joints = Joints(host)
         self._everything = everything
@@ -123,6 +124,7 @@ class _Rows:
         if f"{self._host.name}:{nic}" in self._cut:
             return f"wire {wire}, unplugged"
         others = [f"{host} {other}" for host, other in self._wires[wire] if (host, other) != (self._host.name, nic)]
+        others += [f"this machine's {self._uplinks[wire]}"] if wire in self._uplinks else []
         joined = f" ⇄ {_listed(others, 'others')}" if others else ""
         return f"wire {wire}{' (cut)' if wire in self._cut else ''}{joined}"
 

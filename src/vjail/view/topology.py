@@ -6,7 +6,7 @@ What `vjail ls` prints for people is text.py's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vjail.kernel.observed import Address, Iff, Inet, Inet6, Interface, Kind
 
@@ -57,6 +57,8 @@ class LabView:
     hosts: Sequence[HostView]
     cut: Set[str] = frozenset()
     """The wires that are cut, and as HOST:NIC the plugs that are pulled."""
+    uplinks: Mapping[str, str] = field(default_factory=dict)
+    """The NICs of this machine by the wire they are on."""
 
     def wires(self) -> dict[str, list[tuple[str, str]]]:
         """The NICs on each wire, as pairs of a host's and a card's name."""
@@ -119,6 +121,7 @@ def as_json(lab: LabView) -> dict[str, object]:
         "wires": {
             wire: {
                 "cut": wire in lab.cut,
+                "nic": lab.uplinks.get(wire),
                 "plugs": [{"host": host, "nic": nic, "cut": f"{host}:{nic}" in lab.cut} for host, nic in nics],
             }
             for wire, nics in sorted(lab.wires().items())

@@ -52,6 +52,17 @@ class Wires:
         if other is not None:
             self._socket.get(*other)
 
+    def tie(self, wire: str, nic: str, *, carrier: bool) -> None:
+        """Plug a NIC of this machine, which is in the lab's namespace, into a wire. Raises NetlinkError."""
+        index, bridge = self._index(nic), self._bridge(wire)
+        self._socket.request(links.set_master(index, bridge))
+        self._socket.request(links.configure_port(index, links.segment_port()))
+        self.set_uplink(nic, carrier)
+
+    def set_uplink(self, nic: str, carrier: bool) -> None:
+        """Let a NIC of this machine be up or down. Raises NetlinkError."""
+        self._socket.request(links.set_flags(self._index(nic), links.IFF_UP if carrier else 0, links.IFF_UP))
+
     def _bridge(self, wire: str) -> int:
         name = "w" + hashlib.sha256(wire.encode()).hexdigest()[:12]
         try:
