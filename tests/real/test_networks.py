@@ -192,7 +192,11 @@ ifconfig epair11a link 02:00:00:00:11:0a; ifconfig epair12a link 02:00:00:00:12:
 jexec j-2 ifconfig epair11b link 02:00:00:00:11:0b; jexec j-2 ifconfig epair12b link 02:00:00:00:12:0b
 """
 _FORGET = "arp -d -a; ndp -c; jexec {0} arp -d -a; jexec {0} ndp -c"
-_ANEW = "service jail stop; service hostid reset; service netif restart; service jail start"
+_ANEW = """\
+service jail stop; service hostid reset
+for n in 1 2; do ifconfig bridge$n destroy; ifconfig bridge$n create; ifconfig bridge$n addm xn$n up; done
+service jail start
+"""
 
 
 def _table(box: Sandbox, lab: str) -> dict[int, str]:
@@ -206,7 +210,7 @@ def _table(box: Sandbox, lab: str) -> dict[int, str]:
         for a, b in _PAIRS
         for net in (105, 106)
     ]
-    shares = share(box, lab, [talk for _, *both in lines for talk in both])
+    shares = share(box, lab, [talk for _, *both in lines for talk in both], count=12)
     table = dict.fromkeys(_NETS, "")
     for family, *both in lines:
         table[family] += "○" if all(shares[talk] == 1 for talk in both) else "✗"

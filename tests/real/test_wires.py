@@ -7,6 +7,7 @@ import json
 import pytest
 from lives import kill, outcome, server, until, vjail
 from sandbox import Result, Sandbox
+from talk import Talk, share
 from typed import LAB, make
 
 pytestmark = pytest.mark.real
@@ -22,8 +23,9 @@ hosts:
     "a/rc.conf": 'ifconfig_em0="inet 192.168.7.1/24"\nifconfig_em0_ipv6="inet6 2001:db8:7::1/64"\nvlans_em0="100"\n',
     "b/rc.conf": """\
 cloned_interfaces="bridge0"
-ifconfig_vtnet0="up"
-ifconfig_bridge0="inet 192.168.7.2/24 addm vtnet0 up"
+ifconfig_vtnet0="inet 192.168.7.2/24"
+ifconfig_vtnet0_ipv6="inet6 2001:db8:7::2/64"
+ifconfig_bridge0="inet 10.7.0.2/24 addm vtnet0 up"
 ifconfig_vtnet1_name="spare"
 """,
     "c/rc.conf": "",
@@ -91,6 +93,7 @@ def test_cut_and_mended(box: Sandbox) -> None:
     assert box.vjail("cut", "-p", LAB, "w0") == Result(0, "", "w0: cut already\n")
     assert _links(box) == _CUT
     assert "status: no carrier" in _at(box, "a", "ifconfig em0.100"), "a vlan has its parent's link"
+    assert "state DORMANT" in _at(box, "b", "ip -o link show vtnet0"), "programs see it of a bridge's member"
     assert not _answers(box, "192.168.7.2")
     listed = box.vjail("ls", LAB).out
     assert "wire w0 (cut) ⇄ b vtnet0, c em1" in listed, listed
@@ -101,7 +104,8 @@ def test_cut_and_mended(box: Sandbox) -> None:
     assert _links(box) == _CUT
     assert box.vjail("mend", "-p", LAB, "w0") == Result(0, "", "w0: mended\n")
     assert _links(box) == _WHOLE
-    assert all(_answers(box, each) for each in ("192.168.7.2", "192.168.7.3", "2001:db8:7::3"))
+    assert "state UP" in _at(box, "b", "ip -o link show vtnet0")
+    assert all(_answers(box, each) for each in ("192.168.7.2", "2001:db8:7::2", "192.168.7.3", "2001:db8:7::3"))
 
     (monitor,) = box.running("ip", "-o", "monitor", "link")
     kill(monitor, 15)
@@ -150,4 +154,138 @@ def test_one_plug_pulled(box: Sandbox) -> None:
         "vjail: no wire or plug is called w; did you mean w1?\n"
         "vjail: no wire or plug is called c:em2; did you mean c:em1?\n",
     )
+    assert box.vjail("down", LAB).code == 0
+
+
+# --- members of bridges with addresses --------------------------------------------------------------------------------
+
+_MEMBERS = {
+    "vjail.yml": "wires: {w0: {}}\nhosts:\n  a: {files: a, nics: {em0: w0}}\n  b: {files: b, nics: {em0: w0}}\n",
+    "a/rc.conf": 'ifconfig_em0="inet 10.0.0.1/24"\nifconfig_em0_ipv6="inet6 2001:db8::1/64"\n',
+    "b/rc.conf": """\
+cloned_interfaces="bridge0 epair1"
+ifconfig_em0="inet 10.0.0.2/24"
+ifconfig_em0_ipv6="inet6 2001:db8::2/64"
+ifconfig_epair1a="up"
+ifconfig_bridge0="addm em0 addm epair1a up"
+""",
+    "b/jail.conf": """\
+in {
+	path = /;
+	vnet;
+	vnet.interface = epair1b;
+	exec.start = "ifconfig epair1b inet 10.0.0.3/24";
+	exec.start += "ifconfig epair1b inet6 2001:db8::3/64";
+	persist;
+}
+""",
+}
+
+
+def test_a_member_of_a_bridge_keeps_its_addresses(box: Sandbox) -> None:
+    """Whoever is behind the bridge, on either side, reaches a member's own address, and it them; routes and all."""
+    make(box, _MEMBERS)
+    up = box.vjail("up", LAB)
+    assert up.code == 0, up
+
+    def reached() -> list[bool]:
+        talks = [
+            Talk(place, address)
+            for place, own in (("a", 1), ("b", 2), ("b:in", 3))
+            for host in {1, 2, 3} - {own}
+            for address in (f"10.0.0.{host}", f"2001:db8::{host}")
+        ]
+        found = share(box, LAB, talks, count=2, seconds=3)
+        return [found[talk] == 1 for talk in talks]
+
+    assert reached() == [True] * 12
+    typed = _at(
+        box, "b", "route add 198.51.100.0/24 10.0.0.1; arp -s 10.0.0.77 02:00:00:00:00:77; netstat -rn; arp -an"
+    )
+    before = _at(box, "b", "ifconfig em0; netstat -rn; arp -an | grep 77")
+    kill(server(box))
+    assert _at(box, "b", "ifconfig em0; netstat -rn; arp -an | grep 77") == before, typed
+    assert reached() == [True] * 12
+    # It may be called otherwise, have another MAC, another MTU, go down and come up, and leave the bridge.
+    changed = _at(
+        box,
+        "b",
+        "ifconfig em0 name lan && ifconfig lan ether 02:00:00:00:00:99 && ifconfig lan inet 10.0.0.22/24 alias",
+    )
+    assert changed == "lan\n"
+    assert _answers(box, "10.0.0.22")
+    assert "02:00:00:00:00:99" in _at(box, "a", "arp -an")
+    _at(box, "b", "ifconfig lan down")
+    assert not _answers(box, "10.0.0.3")
+    _at(box, "b", "ifconfig lan up; jexec in ndp -c")
+    _at(box, "a", "ndp -c")
+    assert reached() == [True] * 12
+    left = _at(
+        box,
+        "b",
+        "arp -s 10.0.0.77 02:00:00:00:00:77; ifconfig bridge0 deletem lan; ifconfig lan; netstat -rn -f inet; arp -an",
+    )
+    assert "\tinet 10.0.0.22 netmask" in left, left
+    assert "198.51.100.0/24" in left, left
+    assert "02:00:00:00:00:77" in left, left
+    assert _answers(box, "10.0.0.2")
+    assert not _answers(box, "10.0.0.3")
+    assert "." not in {word[:1] for word in _at(box, "b", "ls /proc/sys/net/ipv4/conf").split()}, "no device is left"
+    assert box.vjail("down", LAB).code == 0
+
+
+# --- what a wire carries ----------------------------------------------------------------------------------------------
+
+_HEAR = """
+import select, socket, struct, sys, time
+heard = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+heard.setsockopt(263, 8, 1)  # PACKET_AUXDATA: the tag that the kernel takes out
+heard.bind(("vtnet0", 3))
+print("ready", flush=True)
+while select.select([heard], [], [], 3)[0]:
+    frame, notes, _, place = heard.recvmsg(65536, 64)
+    status, _, _, _, _, tag, kind = struct.unpack("=IIIHHHH", notes[0][2][:20])
+    if status & 0x10:
+        frame = frame[:12] + struct.pack("!HH", kind, tag) + frame[12:]
+    if frame.endswith(b"the end"):
+        break
+    if frame[6:12] == bytes(range(2, 14, 2)):
+        print(frame[:6].hex(":"), frame[12:20].hex(), len(frame), flush=True)
+"""
+_SAY = """
+import socket
+said = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+said.bind(("em0", 3))
+def say(to, head, length):
+    said.send(bytes.fromhex(to) + bytes(range(2, 14, 2)) + bytes.fromhex(head) + bytes(length))
+for last in range(16):
+    say(f"0180c200000{last:x}", "88b5", 46)
+for head, length in (("88b5", PAYLOAD), ("81000064" "88b5", PAYLOAD), ("88a800c8" "81000064" "88b5", PAYLOAD - 8)):
+    say("020000000099", head, length)
+said.send(bytes.fromhex("ffffffffffff") + bytes(6) + b"\\x88\\xb6" + bytes(60) + b"the end")
+"""
+
+
+def test_a_wire_carries_everything(box: Sandbox) -> None:
+    """Tags, one and two, frames as long as the NICs' MTU, and what bridges keep to themselves, but for pauses."""
+    plain = "wires: {w0: {}}\nhosts: {a: {nics: {em0: w0}}, b: {nics: {vtnet0: w0}}}\n"
+    make(box, {"vjail.yml": plain})
+    up = box.vjail("up", LAB)
+    assert up.code == 0, up
+    for mtu in (1500, 9000):
+        _at(box, "a", f"ifconfig em0 mtu {mtu} up")
+        _at(box, "b", f"ifconfig vtnet0 mtu {mtu} up")
+        hearing = vjail(box, "shell", "-p", LAB, "b", "-c", f"python3 -c '{_HEAR}'")
+        assert hearing.stdout is not None
+        assert hearing.stdout.readline() == "ready\n"
+        said = _at(box, "a", f"python3 -c '{_SAY}'".replace("PAYLOAD", str(mtu)))
+        assert said == ""
+        _, out, err = outcome(hearing)
+        groups = [f"01:80:c2:00:00:{last:02x} 88b5000000000000 60" for last in range(16) if last != 1]
+        assert out.splitlines() == [
+            *groups,
+            f"02:00:00:00:00:99 88b5000000000000 {mtu + 14}",
+            f"02:00:00:00:00:99 8100006488b50000 {mtu + 18}",
+            f"02:00:00:00:00:99 88a800c881000064 {mtu + 14}",
+        ], err
     assert box.vjail("down", LAB).code == 0

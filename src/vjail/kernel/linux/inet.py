@@ -109,10 +109,12 @@ class Inets:
         self._ports.vnets.write(port.vnet, {f"{_CONF6}/{port.ifnet.name}/disable_ipv6": "1"})
 
     def put_on(self, port: Port) -> None:
-        """Give a device that had none all addresses of its interface. Raises NetlinkError."""
+        """Give a device those addresses of its interface that it has not. Raises NetlinkError."""
         self.set_inet6(port.ifnet, port.inet6_enabled)
+        there = {each.address for each in self._addresses(port.vnet, port.speaker)}
         for held in port.ifnet.addresses:
-            self.put(port, held.address)
+            if held.address.address not in there:
+                self.put(port, held.address)
 
     def _put_inet(self, port: Port, address: Inet) -> None:
         socket = self._ports.vnets[port.vnet].socket
