@@ -14,7 +14,7 @@ _HEAD = """\
 # The documents' command lines
 
 Every command line that documents 1 (Jail + VIMAGE), 2 (jail), 3 (use of VIMAGE jails) and 5 (VIMAGE on 8.0) print for
-rows A1–A3, B1–B4, B6, C1, E1 and E2, typed into `vjail shell` on the lab of a folder under
+rows A1–A3, B1–B4, B6, C1–C3, E1 and E2, typed into `vjail shell` on the lab of a folder under
 [examples](../examples/README.md). The answers of FreeBSD 13.2 are those of a recorded machine where it was given the
 very line; where not, the last column says what they are known by: a recorded line that it is like (under
 tests/data/freebsd-13.2), or a manual page. What differs from one run to the next stands as `MAC`, `TIME`, `JID` and the

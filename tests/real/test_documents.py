@@ -1,4 +1,4 @@
-"""Every command line that the documents print for rows A1-A3, B1-B4, B6, C1, E1 and E2, typed at a lab's host.
+"""Every command line that the documents print for rows A1-A3, B1-B4, B6, C1-C3, E1 and E2, typed at a lab's host.
 
 What came back is docs/documents.md. To write it anew:
 
