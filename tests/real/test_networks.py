@@ -5,16 +5,15 @@ All are up side by side in one sandbox, and most of the time each waits for its 
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 
 import pytest
-from sandbox import Sandbox, sandbox
+from sandbox import Sandbox
+from side_by_side import Work, side_by_side
 from talk import Talk, at, share
 
 pytestmark = pytest.mark.real
@@ -174,7 +173,7 @@ def delete_for_deletem(box: Sandbox, lab: str) -> None:
     _up(box, lab)
     stop = box.vjail("stop", "-p", lab, "mweb01-php")
     assert stop.code == 1, stop
-    assert "exec.poststop: ifconfig bridge1 delete epair11a: failed" in stop.err, stop
+    assert "exec.poststop: ifconfig bridge1 delete epair11a: failed; `delete` is of addresses; `deletem` " in stop.err
     typed = at(box, lab, "fbsd", "ifconfig bridge1 delete epair11a")
     assert (typed.code, typed.err) == (1, "ifconfig: epair11a: bad value\n"), typed
     assert at(box, lab, "fbsd", "ifconfig -l").out.split() == ["xn1", "xn2", "lo0", "bridge1", "bridge2"]
@@ -265,7 +264,7 @@ def bridge_and_mtu(box: Sandbox, lab: str) -> None:
 
 # --- all of them ------------------------------------------------------------------------------------------------------
 
-_SHOWN: Mapping[str, Callable[[Sandbox, str], None]] = {
+_SHOWN: Mapping[str, Work] = {
     "A1-on-two-hosts": two_hosts,
     "C2-nic-in-jail": nic_in_jail,
     "C3-bridge-by-hand": bridge_by_hand,
@@ -287,19 +286,7 @@ def shown(program: Path) -> Callable[[int], Mapping[str, Future[None]]]:
 
     @cache
     def show(uid: int) -> Mapping[str, Future[None]]:
-        work = program / "work"
-        shutil.copytree(EXAMPLES, work)
-        try:
-            for path in (work, *work.rglob("*")):
-                os.chown(path, uid, uid)
-            with sandbox(program, uid) as box, ThreadPoolExecutor(_AT_ONCE) as pool:
-                done = {lab: pool.submit(_SHOWN[lab], box, lab) for lab in _LONGEST_FIRST}
-                for lab, future in done.items():
-                    if future.exception() is not None:
-                        box.vjail("down", "--now", lab)
-                return done
-        finally:
-            shutil.rmtree(work)
+        return side_by_side(program, uid, {lab: _SHOWN[lab] for lab in _LONGEST_FIRST}, _AT_ONCE)
 
     return show
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from functools import cache
+from pathlib import Path
 
 import pytest
-from lives import kill, outcome, server, until, vjail
+from lives import kill, outcome, until, vjail
 from sandbox import Result, Sandbox
+from side_by_side import Work, side_by_side
 from talk import Talk, share
-from typed import LAB, make
+from typed import make
 
 pytestmark = pytest.mark.real
 
@@ -42,17 +47,23 @@ inner {
 }
 
 
-def _at(box: Sandbox, host: str, line: str) -> str:
-    done = box.vjail("shell", "-p", LAB, host, "-c", line)
+def _server(box: Sandbox, lab: str) -> int:
+    """The server of a lab, one of several."""
+    (found,) = (pid for pid in box.find("vjail.server") if f"/{lab}-" in Path(f"/proc/{pid}/cmdline").read_text())
+    return found
+
+
+def _at(box: Sandbox, lab: str, host: str, line: str) -> str:
+    done = box.vjail("shell", "-p", lab, host, "-c", line)
     return done.out + done.err
 
 
-def _answers(box: Sandbox, address: str, *, host: str = "a") -> bool:
-    """Whether an echo request from a host is answered within a second."""
-    return "1 packets received" in _at(box, host, f"ping -c 1 -t 1 {address}")
+def _answers(box: Sandbox, lab: str, address: str) -> bool:
+    """Whether an echo request from host a is answered within a second."""
+    return "1 packets received" in _at(box, lab, "a", f"ping -c 1 -t 1 {address}")
 
 
-def _links(box: Sandbox) -> dict[str, tuple[str, str]]:
+def _links(box: Sandbox, lab: str) -> dict[str, tuple[str, str]]:
     """Medium and status of each card, wherever it is, as ifconfig shows them."""
     found = {}
     for host, line in (
@@ -61,7 +72,7 @@ def _links(box: Sandbox) -> dict[str, tuple[str, str]]:
         ("c", "jexec inner ifconfig em1"),
     ):
         name = ""
-        for text in _at(box, host, line).splitlines():
+        for text in _at(box, lab, host, line).splitlines():
             key, _, value = text.strip().partition(": ")
             if not text.startswith("\t"):
                 name, medium = f"{host}:{key}", ""
@@ -80,53 +91,53 @@ _WHOLE = {"a:em0": _ON, "b:vtnet0": _ON, "b:spare": _ON, "c:em1": _ON}
 _CUT = {"a:em0": _EM, "b:vtnet0": _VTNET, "b:spare": _ON, "c:em1": _EM}
 
 
-def test_cut_and_mended(box: Sandbox) -> None:
-    make(box, FILES)
-    up = box.vjail("up", LAB)
+def cut_and_mended(box: Sandbox, lab: str) -> None:
+    make(box, FILES, lab)
+    up = box.vjail("up", lab)
     assert up.code == 0, up
-    assert _links(box) == _WHOLE
-    assert all(_answers(box, each) for each in ("192.168.7.2", "192.168.7.3", "2001:db8:7::3"))
-    watching = vjail(box, "exec", "-p", LAB, "inner", "ip", "-o", "monitor", "link")
+    assert _links(box, lab) == _WHOLE
+    assert all(_answers(box, lab, each) for each in ("192.168.7.2", "192.168.7.3", "2001:db8:7::3"))
+    watching = vjail(box, "exec", "-p", lab, "inner", "ip", "-o", "monitor", "link")
     until(lambda: bool(box.running("ip", "-o", "monitor", "link")))
 
-    assert box.vjail("cut", "-p", LAB, "w0") == Result(0, "", "w0: cut\n")
-    assert box.vjail("cut", "-p", LAB, "w0") == Result(0, "", "w0: cut already\n")
-    assert _links(box) == _CUT
-    assert "status: no carrier" in _at(box, "a", "ifconfig em0.100"), "a vlan has its parent's link"
-    assert "state DORMANT" in _at(box, "b", "ip -o link show vtnet0"), "programs see it of a bridge's member"
-    assert not _answers(box, "192.168.7.2")
-    listed = box.vjail("ls", LAB).out
+    assert box.vjail("cut", "-p", lab, "w0") == Result(0, "", "w0: cut\n")
+    assert box.vjail("cut", "-p", lab, "w0") == Result(0, "", "w0: cut already\n")
+    assert _links(box, lab) == _CUT
+    assert "status: no carrier" in _at(box, lab, "a", "ifconfig em0.100"), "a vlan has its parent's link"
+    assert "state DORMANT" in _at(box, lab, "b", "ip -o link show vtnet0"), "programs see it of a bridge's member"
+    assert not _answers(box, lab, "192.168.7.2")
+    listed = box.vjail("ls", lab).out
     assert "wire w0 (cut) ⇄ b vtnet0, c em1" in listed, listed
     assert "wire w1\n" in listed, listed
 
-    kill(server(box))
-    assert box.vjail("ls", LAB).out == listed, "another server says the same"
-    assert _links(box) == _CUT
-    assert box.vjail("mend", "-p", LAB, "w0") == Result(0, "", "w0: mended\n")
-    assert _links(box) == _WHOLE
-    assert "state UP" in _at(box, "b", "ip -o link show vtnet0")
-    assert all(_answers(box, each) for each in ("192.168.7.2", "2001:db8:7::2", "192.168.7.3", "2001:db8:7::3"))
+    kill(_server(box, lab))
+    assert box.vjail("ls", lab).out == listed, "another server says the same"
+    assert _links(box, lab) == _CUT
+    assert box.vjail("mend", "-p", lab, "w0") == Result(0, "", "w0: mended\n")
+    assert _links(box, lab) == _WHOLE
+    assert "state UP" in _at(box, lab, "b", "ip -o link show vtnet0")
+    assert all(_answers(box, lab, each) for each in ("192.168.7.2", "2001:db8:7::2", "192.168.7.3", "2001:db8:7::3"))
 
     (monitor,) = box.running("ip", "-o", "monitor", "link")
     kill(monitor, 15)
     _, seen, _ = outcome(watching)
     assert "NO-CARRIER" in seen, seen
     assert "NO-CARRIER" not in seen.splitlines()[-1], seen
-    assert box.vjail("down", LAB).code == 0
+    assert box.vjail("down", lab).code == 0
 
 
-def test_one_plug_pulled(box: Sandbox) -> None:
-    make(box, FILES)
-    up = box.vjail("up", LAB)
+def one_plug_pulled(box: Sandbox, lab: str) -> None:
+    make(box, FILES, lab)
+    up = box.vjail("up", lab)
     assert up.code == 0, up
-    assert box.vjail("cut", "-p", LAB, "c:em1", "b:vtnet1") == Result(0, "", "c:em1: cut\nb:vtnet1: cut\n")
-    assert _links(box) == _WHOLE | {"c:em1": _EM, "b:spare": _VTNET}
-    assert _answers(box, "192.168.7.2")
-    assert not _answers(box, "192.168.7.3")
-    assert box.vjail("cut", "-p", LAB, "w0").code == 0
-    assert box.vjail("mend", "-p", LAB, "w0") == Result(0, "", "w0: mended; still cut: c:em1\n")
-    assert _answers(box, "192.168.7.2")
-    data = json.loads(box.vjail("ls", "--json", LAB).out)
+    assert box.vjail("cut", "-p", lab, "c:em1", "b:vtnet1") == Result(0, "", "c:em1: cut\nb:vtnet1: cut\n")
+    assert _links(box, lab) == _WHOLE | {"c:em1": _EM, "b:spare": _VTNET}
+    assert _answers(box, lab, "192.168.7.2")
+    assert not _answers(box, lab, "192.168.7.3")
+    assert box.vjail("cut", "-p", lab, "w0").code == 0
+    assert box.vjail("mend", "-p", lab, "w0") == Result(0, "", "w0: mended; still cut: c:em1\n")
+    assert _answers(box, lab, "192.168.7.2")
+    data = json.loads(box.vjail("ls", "--json", lab).out)
     assert data["wires"]["w0"] == {
         "cut": False,
         "nic": None,
@@ -138,23 +149,23 @@ def test_one_plug_pulled(box: Sandbox) -> None:
     }
     (inner,) = data["hosts"][2]["jails"]
     assert [(each["wire"], each["status"]) for each in inner["interfaces"] if "wire" in each] == [("w0", "no carrier")]
-    assert "unplugged" in box.vjail("ls", LAB).out
+    assert "unplugged" in box.vjail("ls", lab).out
 
     # The card comes home without carrier, and has it again there.
-    assert box.vjail("stop", "-p", LAB, "inner").code == 0
-    assert "status: no carrier" in _at(box, "c", "ifconfig em1")
-    assert box.vjail("mend", "-p", LAB, "c:em1", "b:vtnet1").code == 0
-    assert "status: active" in _at(box, "c", "ifconfig em1 inet 192.168.7.4/24; ifconfig em1")
-    assert _answers(box, "192.168.7.4")
+    assert box.vjail("stop", "-p", lab, "inner").code == 0
+    assert "status: no carrier" in _at(box, lab, "c", "ifconfig em1")
+    assert box.vjail("mend", "-p", lab, "c:em1", "b:vtnet1").code == 0
+    assert "status: active" in _at(box, lab, "c", "ifconfig em1 inet 192.168.7.4/24; ifconfig em1")
+    assert _answers(box, lab, "192.168.7.4")
 
-    wrong = box.vjail("mend", "-p", LAB, "w", "c:em2")
+    wrong = box.vjail("mend", "-p", lab, "w", "c:em2")
     assert wrong == Result(
         1,
         "",
         "vjail: no wire or plug is called w; did you mean w1?\n"
         "vjail: no wire or plug is called c:em2; did you mean c:em1?\n",
     )
-    assert box.vjail("down", LAB).code == 0
+    assert box.vjail("down", lab).code == 0
 
 
 # --- members of bridges with addresses --------------------------------------------------------------------------------
@@ -182,10 +193,10 @@ in {
 }
 
 
-def test_a_member_of_a_bridge_keeps_its_addresses(box: Sandbox) -> None:
+def a_member_of_a_bridge_keeps_its_addresses(box: Sandbox, lab: str) -> None:
     """Whoever is behind the bridge, on either side, reaches a member's own address, and it them; routes and all."""
-    make(box, _MEMBERS)
-    up = box.vjail("up", LAB)
+    make(box, _MEMBERS, lab)
+    up = box.vjail("up", lab)
     assert up.code == 0, up
 
     def reached() -> list[bool]:
@@ -195,43 +206,45 @@ def test_a_member_of_a_bridge_keeps_its_addresses(box: Sandbox) -> None:
             for host in {1, 2, 3} - {own}
             for address in (f"10.0.0.{host}", f"2001:db8::{host}")
         ]
-        found = share(box, LAB, talks, count=2, seconds=3)
+        found = share(box, lab, talks, count=2, seconds=3)
         return [found[talk] == 1 for talk in talks]
 
     assert reached() == [True] * 12
-    typed = _at(
-        box, "b", "route add 198.51.100.0/24 10.0.0.1; arp -s 10.0.0.77 02:00:00:00:00:77; netstat -rn; arp -an"
-    )
-    before = _at(box, "b", "ifconfig em0; netstat -rn; arp -an | grep 77")
-    kill(server(box))
-    assert _at(box, "b", "ifconfig em0; netstat -rn; arp -an | grep 77") == before, typed
+    typed = _at(box, lab, "b", "route add 198.51.100.0/24 10.0.0.1; arp -s 10.0.0.77 02:00:00:00:00:77; netstat -rn")
+    before = _at(box, lab, "b", "ifconfig em0; netstat -rn; arp -an | grep 77")
+    kill(_server(box, lab))
+    assert _at(box, lab, "b", "ifconfig em0; netstat -rn; arp -an | grep 77") == before, typed
     assert reached() == [True] * 12
     # It may be called otherwise, have another MAC, another MTU, go down and come up, and leave the bridge.
     changed = _at(
         box,
+        lab,
         "b",
         "ifconfig em0 name lan && ifconfig lan ether 02:00:00:00:00:99 && ifconfig lan inet 10.0.0.22/24 alias",
     )
     assert changed == "lan\n"
-    assert _answers(box, "10.0.0.22")
-    assert "02:00:00:00:00:99" in _at(box, "a", "arp -an")
-    _at(box, "b", "ifconfig lan down")
-    assert not _answers(box, "10.0.0.3")
-    _at(box, "b", "ifconfig lan up; jexec in ndp -c")
-    _at(box, "a", "ndp -c")
+    assert _answers(box, lab, "10.0.0.22")
+    assert "02:00:00:00:00:99" in _at(box, lab, "a", "arp -an")
+    _at(box, lab, "b", "ifconfig lan down")
+    assert not _answers(box, lab, "10.0.0.3")
+    _at(box, lab, "b", "ifconfig lan up; jexec in ndp -c")
+    _at(box, lab, "a", "ndp -c")
     assert reached() == [True] * 12
     left = _at(
         box,
+        lab,
         "b",
         "arp -s 10.0.0.77 02:00:00:00:00:77; ifconfig bridge0 deletem lan; ifconfig lan; netstat -rn -f inet; arp -an",
     )
     assert "\tinet 10.0.0.22 netmask" in left, left
     assert "198.51.100.0/24" in left, left
     assert "02:00:00:00:00:77" in left, left
-    assert _answers(box, "10.0.0.2")
-    assert not _answers(box, "10.0.0.3")
-    assert "." not in {word[:1] for word in _at(box, "b", "ls /proc/sys/net/ipv4/conf").split()}, "no device is left"
-    assert box.vjail("down", LAB).code == 0
+    assert _answers(box, lab, "10.0.0.2")
+    assert not _answers(box, lab, "10.0.0.3")
+    assert "." not in {word[:1] for word in _at(box, lab, "b", "ls /proc/sys/net/ipv4/conf").split()}, (
+        "no device is left"
+    )
+    assert box.vjail("down", lab).code == 0
 
 
 # --- what a wire carries ----------------------------------------------------------------------------------------------
@@ -266,19 +279,19 @@ said.send(bytes.fromhex("ffffffffffff") + bytes(6) + b"\\x88\\xb6" + bytes(60) +
 """
 
 
-def test_a_wire_carries_everything(box: Sandbox) -> None:
+def a_wire_carries_everything(box: Sandbox, lab: str) -> None:
     """Tags, one and two, frames as long as the NICs' MTU, and what bridges keep to themselves, but for pauses."""
     plain = "wires: {w0: {}}\nhosts: {a: {nics: {em0: w0}}, b: {nics: {vtnet0: w0}}}\n"
-    make(box, {"vjail.yml": plain})
-    up = box.vjail("up", LAB)
+    make(box, {"vjail.yml": plain}, lab)
+    up = box.vjail("up", lab)
     assert up.code == 0, up
     for mtu in (1500, 9000):
-        _at(box, "a", f"ifconfig em0 mtu {mtu} up")
-        _at(box, "b", f"ifconfig vtnet0 mtu {mtu} up")
-        hearing = vjail(box, "shell", "-p", LAB, "b", "-c", f"python3 -c '{_HEAR}'")
+        _at(box, lab, "a", f"ifconfig em0 mtu {mtu} up")
+        _at(box, lab, "b", f"ifconfig vtnet0 mtu {mtu} up")
+        hearing = vjail(box, "shell", "-p", lab, "b", "-c", f"python3 -c '{_HEAR}'")
         assert hearing.stdout is not None
         assert hearing.stdout.readline() == "ready\n"
-        said = _at(box, "a", f"python3 -c '{_SAY}'".replace("PAYLOAD", str(mtu)))
+        said = _at(box, lab, "a", f"python3 -c '{_SAY}'".replace("PAYLOAD", str(mtu)))
         assert said == ""
         _, out, err = outcome(hearing)
         groups = [f"01:80:c2:00:00:{last:02x} 88b5000000000000 60" for last in range(16) if last != 1]
@@ -288,4 +301,30 @@ def test_a_wire_carries_everything(box: Sandbox) -> None:
             f"02:00:00:00:00:99 8100006488b50000 {mtu + 18}",
             f"02:00:00:00:00:99 88a800c881000064 {mtu + 14}",
         ], err
-    assert box.vjail("down", LAB).code == 0
+    assert box.vjail("down", lab).code == 0
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+_SHOWN: Mapping[str, Work] = {
+    "cut": cut_and_mended,
+    "plug": one_plug_pulled,
+    "members": a_member_of_a_bridge_keeps_its_addresses,
+    "frames": a_wire_carries_everything,
+}
+
+
+@pytest.fixture(scope="module")
+def shown(program: Path) -> Callable[[int], Mapping[str, Future[None]]]:
+    """What became of each, for a user."""
+
+    @cache
+    def show(uid: int) -> Mapping[str, Future[None]]:
+        return side_by_side(program, uid, _SHOWN, len(_SHOWN))
+
+    return show
+
+
+@pytest.mark.parametrize("lab", _SHOWN)
+def test_wires(lab: str, uid: int, shown: Callable[[int], Mapping[str, Future[None]]]) -> None:
+    shown(uid)[lab].result()

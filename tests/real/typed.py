@@ -11,10 +11,10 @@ from sandbox import Sandbox
 LAB = "lab"
 
 
-def make(box: Sandbox, files: Mapping[str, str]) -> None:
-    """Put a lab's files, text by path, into the folder `LAB`."""
+def make(box: Sandbox, files: Mapping[str, str], lab: str = LAB) -> None:
+    """Put a lab's files, text by path, into a folder."""
     for name, text in files.items():
-        path = box.folder / LAB / name
+        path = box.folder / lab / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 

@@ -56,6 +56,7 @@ _MENDS = (
     (r"(/\S+): not a directory|(/\S+): Not a directory", r"it must be a directory"),
     (r"path (\S+): not an absolute pathname", r"begin it with /"),
     (r"mount\.fstab: (/\S+): ", r"it is a file of the host's: put it in `files/`"),
+    (r"ifconfig bridge\d+ delete \S+: failed", "`delete` is of addresses; `deletem` takes a member out of a bridge"),
     (r"timed out", r"raise exec.timeout, or let the command end"),
     (r"exec\.(?:prepare|prestart|created|poststart): (?:.*\s)?(\S+): No such file", r"the host has no command \1"),
     (r"(\S+): No such file or directory", r"is \1 in the jail's base?"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vjail.command.rc.subr import ENVIRONMENT
 from vjail.jail import environment
-from vjail.jail.explain import explained
+from vjail.jail.explain import explained, mend
 from vjail.kernel.errno import KernelError
 from vjail.release import Release
 from vjail.server.connection import Opening
@@ -21,7 +21,7 @@ from vjail.server.looking import seen
 from vjail.server.request import Request, Unfit
 from vjail.server.session import AgentSession, Streams
 from vjail.server.up import Up, Wanted
-from vjail.server.watcher import Watcher, advice, placed
+from vjail.server.watcher import Watcher, placed
 from vjail.server.wiring import Unknown
 from vjail.session import Exit, Process, StartError, User
 from vjail.view.text import as_text
@@ -108,7 +108,7 @@ async def _stop(request: Request, host: LabHost, names: Sequence[str]) -> int:
     failures = [event for event in watcher.failures if event.text != "not found" or event.jail not in before]
     for event in failures:
         text = explained(event, "".join(said))
-        hint = advice(text, ())
+        hint = mend(text, ())
         place = placed(event.origins, lambda path: f"{host.name}:{path}")
         request.progress.line(f"vjail: {place}{text}" + (f"; {hint}" if hint else ""))
     left = {prison.name for prison in host.prisons.prisons()} & set(names or before)
