@@ -255,7 +255,7 @@ heard = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 heard.setsockopt(263, 8, 1)  # PACKET_AUXDATA: the tag that the kernel takes out
 heard.bind(("vtnet0", 3))
 print("ready", flush=True)
-while select.select([heard], [], [], 3)[0]:
+while select.select([heard], [], [], 20)[0]:
     frame, notes, _, place = heard.recvmsg(65536, 64)
     status, _, _, _, _, tag, kind = struct.unpack("=IIIHHHH", notes[0][2][:20])
     if status & 0x10:
