@@ -1,6 +1,6 @@
 """What tests run on lab hosts to look at frames on a wire and to make some; it needs nothing but Python.
 
-`watch INTERFACE COMMAND…` captures while a command runs and writes one JSON object a frame: what a switch would see,
+`watch INTERFACE,… COMMAND…` captures while a command runs and writes one JSON object a frame: what a switch would see,
 tags and all, whether the tag travels in the frame or beside it. `serve` and `call` speak TCP, `send` sends frames.
 """
 
@@ -21,21 +21,27 @@ _QUIET = 0.2
 """Seconds without a frame after which a command's frames have all come."""
 
 
-def watch(interface: str, command: list[str]) -> int:
-    """Capture what passes an interface, both ways, while `command` runs."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL)) as tap:
-        # Without root the buffer stays as large as the machine lets it be.
-        with contextlib.suppress(OSError):
-            tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 24)
-        tap.setsockopt(_SOL_PACKET, _AUXDATA, 1)
-        tap.bind((interface, _ALL))
+def watch(interfaces: list[str], command: list[str]) -> int:
+    """Capture what passes interfaces, both ways, while `command` runs."""
+    with contextlib.ExitStack() as stack:
+        taps = {stack.enter_context(_tap(interface)): interface for interface in interfaces}
         running = subprocess.Popen(command, stdout=sys.stderr)
-        while running.poll() is None or select.select([tap], [], [], _QUIET)[0]:
-            if not select.select([tap], [], [], 0.05)[0]:
-                continue
-            data, beside, _, sender = tap.recvmsg(1 << 17, 256)
-            print(json.dumps(read(data, _tag_beside(beside)) | {"out": sender[2] == socket.PACKET_OUTGOING}))
+        while (ready := select.select(list(taps), [], [], _QUIET)[0]) or running.poll() is None:
+            for tap in ready:
+                data, beside, _, sender = tap.recvmsg(1 << 17, 256)
+                frame = read(data, _tag_beside(beside))
+                print(json.dumps(frame | {"on": taps[tap], "out": sender[2] == socket.PACKET_OUTGOING}))
         return running.returncode
+
+
+def _tap(interface: str) -> socket.socket:
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL))
+    # Without root the buffer stays as large as the machine lets it be.
+    with contextlib.suppress(OSError):
+        tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 24)
+    tap.setsockopt(_SOL_PACKET, _AUXDATA, 1)
+    tap.bind((interface, _ALL))
+    return tap
 
 
 def _tag_beside(beside: list[tuple[int, int, bytes]]) -> tuple[int, int] | None:
@@ -135,8 +141,8 @@ def send(interface: str, frame: bytes) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["watch", interface, *command]:
-            sys.exit(watch(interface, command))
+        case ["watch", interfaces, *command]:
+            sys.exit(watch(interfaces.split(","), command))
         case ["serve", port]:
             serve(int(port))
         case ["call", address, port, size]:
