@@ -14,7 +14,7 @@ from vjail.kernel.core.journal import NoJournal
 from vjail.kernel.core.part import Caller
 from vjail.kernel.core.pf import PacketFilters
 from vjail.kernel.core.pf_driver import PfSetup
-from vjail.kernel.errno import KernelError
+from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.pf.compile import compile_setup
 from vjail.kernel.linux.pf.driver import LinuxPacketFilter
 from vjail.kernel.linux.pf.nft import MISSING
@@ -117,6 +117,14 @@ def test_a_disabled_pf_only_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     vnets = Vnets(lambda text: None)
     load(filters(vnets), BLOCK)
     assert [argv[1:] for argv, _ in vnets.asked] == [["--check", "-f", "-"]]
+
+
+def test_a_jail_on_its_hosts_stack_has_no_pf() -> None:
+    pf = filters(Vnets(lambda text: None))
+    for asked in (lambda: pf.handlers()[EnablePf](Caller(3, 0), EnablePf()), lambda: pf.packet_filter(Caller(3, 0))):
+        with pytest.raises(KernelError) as refused:
+            asked()
+        assert refused.value.errno is Errno.EPERM
 
 
 def test_a_table_replaces_the_one_before_in_one_transaction() -> None:

@@ -14,7 +14,7 @@ from vjail.conf.pf.hosts import NoHost, hosts
 from vjail.conf.pf.rules import Debug, NetAddress, Section
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import EnablePf, FlushPf, KillPfStates, SetPfDebug
-from vjail.session import Session
+from vjail.session import FileKind, Session
 
 _RESERVED = "anchor names beginning with '_' cannot be modified from the command line"
 
@@ -73,10 +73,17 @@ class _Pfctl:
 
     def _open(self, device: str) -> None:
         """Who has no /dev/pf, or may not open it, has no pf."""
-        if self._session.files.kind(device) is None:
+        kind = self._session.files.kind(device)
+        if kind is None:
             raise _Failed(f"{device}: {Errno.ENOENT.text}")
         if self._session.uid != 0:
             raise _Failed(f"{device}: {Errno.EACCES.text}")
+        if kind is not FileKind.OTHER:
+            raise _Failed(f"DIOCGETALTQS: {Errno.ENOTTY.text}")
+        try:
+            self._session.system.packet_filter()
+        except KernelError as error:
+            raise _Failed(f"{device}: {error.errno.text}") from None
 
     def _switch(self, *, on: bool) -> None:
         try:

@@ -79,8 +79,11 @@ class PacketFilters:
                 driver.adopt(int(key), setup)
 
     def handlers(self) -> Mapping[type[Operation[Any]], Handler]:
-        """All operations on pf. Who may open /dev/pf may do them; pfctl(8) looks whether it is there."""
-        return {
+        """All operations on pf. Who may open /dev/pf may do them; pfctl(8) looks whether it is there.
+
+        A jail on another's stack may not, whatever its /dev shows: EPERM.
+        """
+        handlers: dict[type[Operation[Any]], Handler] = {
             EnablePf: self._enable,
             LoadPf: self._load,
             FlushPf: self._flush,
@@ -88,17 +91,20 @@ class PacketFilters:
             KillPfStates: self._kill_states,
             ChangePfTable: self._change_table,
         }
+        return {operation: _by_owner(handler) for operation, handler in handlers.items()}
 
     # --- what there is ---
 
     def packet_filter(self, caller: Caller) -> PacketFilter:
-        """The pf of the caller's vnet."""
+        """The pf of the caller's vnet. Raises KernelError(EPERM) in a jail on another's stack."""
+        _check_owner(caller)
         vnet = self._vnets.get(caller.vnet, _Vnet())
         running_for = None if vnet.since is None else self._clock.monotonic() - vnet.since
         return PacketFilter(vnet.enabled, running_for, vnet.options, dict(vnet.rulesets), tuple(vnet.tables))
 
     def states(self, caller: Caller) -> Sequence[PfState]:
-        """The states of the caller's vnet."""
+        """The states of the caller's vnet. Raises KernelError(EPERM) in a jail on another's stack."""
+        _check_owner(caller)
         return self._driver.states(caller.vnet) if caller.vnet in self._vnets else ()
 
     # --- what goes on around ---
@@ -240,6 +246,19 @@ def _names_in(vnet: _Vnet) -> frozenset[str] | None:
     for ruleset in vnet.rulesets.values():
         names |= set(_interfaces_in(ruleset))
     return None if SELF in names else frozenset(names)
+
+
+def _check_owner(caller: Caller) -> None:
+    if caller.jid != caller.vnet:
+        raise KernelError(Errno.EPERM)
+
+
+def _by_owner(handler: Handler) -> Handler:
+    def handle(caller: Caller, operation: Any) -> object:
+        _check_owner(caller)
+        return handler(caller, operation)
+
+    return handle
 
 
 def _replaced(old: Ruleset, new: Ruleset, sections: Section) -> Ruleset:
