@@ -66,3 +66,24 @@ def test_the_private_address_never_shows_on_the_outer_wire() -> None:
     there = [hop.detail for hop in outcome.hops if hop.host == "client"]
     assert there
     assert not [detail for detail in there if "10.0.0." in detail]
+
+
+JL1, JL2, J1, J2 = ("JL-1", ""), ("JL-2", ""), ("JL-1", "j-1"), ("JL-2", "j-2")
+
+
+@pytest.mark.parametrize("prefix", ["10.1.{}.{}", "2001:db8:{}::{}"])
+@pytest.mark.parametrize("net", [105, 106])
+def test_the_eight_lines_of_the_document(net: int, prefix: str) -> None:
+    """Row D5: while everybody talks, only the NICs of two hosts with one hostid reach each other."""
+    lab, _ = brought_up("D5-one-hostid")
+    addresses = {JL1: prefix.format(net, 11), JL2: prefix.format(net, 12)}
+    addresses |= {J1: prefix.format(net, 101), J2: prefix.format(net, 102)}
+
+    def reach(one: tuple[str, str], other: tuple[str, str]) -> list[Loss | None]:
+        asked = ((*one, addresses[other]), (*other, addresses[one]))
+        return [lab.echo(host, jail, address, amid_others=True).loss for host, jail, address in asked]
+
+    assert reach(JL1, JL2) == [None, None]
+    assert reach(JL1, J2) == reach(JL2, J1) == [Loss.NOT_FORWARDING, None]
+    own = Loss.OWN_ARP if prefix.startswith("10") else Loss.SAME_PORT
+    assert reach(J1, J2) == [own, own]

@@ -104,6 +104,7 @@ class Fabric:
             self._send(net, destination, source, zone, ttl, data, ident, sequence, dont_fragment)
             self._begin()
             self._let_doubles_talk(net, *self._holders(destination))
+            self.inet.ask_anew()
         error = self._send(net, destination, source, zone, ttl, data, ident, sequence, dont_fragment)
         outcome = self._outcome(net, destination, ident, sequence, error)
         self._begin()
