@@ -30,7 +30,7 @@ MAPPED = (0, 0, struct.unpack("=I", b"\0\0\xff\xff")[0])
 """The first three words of an IPv4 address in IPv6's clothes."""
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _SKC_BITS, _IPV6ONLY = 19, 0x20
-"""The byte of struct sock_common that has the bit skc_ipv6only; its place is the same since Linux 4.9."""
+"""The byte of struct sock_common that has the bit skc_ipv6only (include/net/sock.h, Linux 6.18)."""
 
 
 def word(address: IpAddress) -> int:
