@@ -235,7 +235,6 @@ def test_the_users_files_stay_and_vjails_commands_win(tmp_path: Path, root: Path
     assert (base_target, usr_target) == (str(root / "home/jail/base"), str(root / "home/jail/base/usr"))
     assert (Path(base_upper) / "etc/rc.conf").read_text() == "base"
     assert not (Path(base_upper) / "sbin/route").exists()
-    assert not (Path(base_upper) / "usr").exists()
     assert (Path(usr_upper) / "local/bin/tool").read_text() == "tool"
     assert not (Path(usr_upper) / "sbin/arp").exists()
 

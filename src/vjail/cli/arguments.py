@@ -85,7 +85,21 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     parser.add_argument("--version", action="version", version=f"vjail {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
-    for add in (_show, _check, _up, _down, _start_stop, _ls, _cut_mend, _exec, _console, _shell, _base):
+    for add in (
+        _show,
+        _check,
+        _up,
+        _down,
+        _start_stop,
+        _ls,
+        _cut_mend,
+        _exec,
+        _console,
+        _shell,
+        _export,
+        _schema,
+        _base,
+    ):
         add(commands)
     return parser, dict(commands.choices)
 
@@ -297,6 +311,30 @@ def _shell(commands: _Commands[_Parser]) -> None:
     parser.add_argument("host", nargs="?", metavar="HOST", help="which host, where the lab has several")
     parser.add_argument("-c", dest="line", metavar="LINE", help="run this line instead of reading some")
     parser.set_defaults(run=_runs("running", "shell"))
+
+
+def _export(commands: _Commands[_Parser]) -> None:
+    parser = _command(
+        commands,
+        "export",
+        "write the files that each FreeBSD host of a lab needs, and how to put them there",
+        "vjail export -d out",
+        "vjail export -d out examples/A2-one-link",
+        more="Nothing of vjail is needed on the hosts. A lab of several hosts has a folder for each.",
+    )
+    _lab_path(parser)
+    parser.add_argument("-d", dest="directory", metavar="DIR", required=True, help="where to write; made if missing")
+    parser.set_defaults(run=_runs("export", "export"))
+
+
+def _schema(commands: _Commands[_Parser]) -> None:
+    parser = _command(
+        commands,
+        "schema",
+        "print the JSON Schema of lab files, by which editors complete and check them",
+        "vjail schema > vjail.schema.json",
+    )
+    parser.set_defaults(run=_runs("export", "schema"))
 
 
 def _base(commands: _Commands[_Parser]) -> None:

@@ -26,6 +26,7 @@ def up(arguments: argparse.Namespace) -> int:
     path = Path(arguments.path)
     try:
         lab = folder.load(path)  # what is wrong with the files is said before anything is made
+        _keep(path)
     except LabError as error:
         return problems(error)
     runtime = Runtime.of(path)
@@ -38,6 +39,13 @@ def up(arguments: argparse.Namespace) -> int:
         except OSError as error:
             text = (error.strerror or str(error)).lower()
             return fail(f"{runtime.folder}: {text}; the lab's run-time folder must be writable")
+
+
+def _keep(path: Path) -> None:
+    try:
+        folder.keep(path)
+    except OSError as error:
+        fail(f"{error.filename}: {(error.strerror or str(error)).lower()}; addresses given by `auto` may change")
 
 
 def _up(arguments: argparse.Namespace, runtime: Runtime, interrupts: Interrupts, nics: Sequence[str]) -> int:

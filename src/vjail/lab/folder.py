@@ -27,6 +27,16 @@ def load(path: Path) -> Lab:
     return _from_folder(path.parent, path.name)
 
 
+def keep(path: Path) -> None:
+    """Write down what a lab file's `auto` was given (vjail.lock), so that it stays. Raises LabError, OSError."""
+    path = find(path)
+    if path.suffix in (".yml", ".yaml"):
+        from vjail.lab.file import lock
+        from vjail.lab.file.lab import topology
+
+        lock.write(path, topology(path, _read)[1])
+
+
 def find(path: Path) -> Path:
     """The lab file or jail.conf that `path` means: its own, or that in the folder it names. Raises LabError."""
     if not os.path.lexists(path):

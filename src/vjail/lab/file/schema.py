@@ -61,10 +61,10 @@ class Text(Generic[T]):
         return None
 
     def json(self) -> Json:
-        """A string or number of that form."""
+        """A string or number of that form, or with a variable in it."""
         return {
             "type": ["string", "number", "boolean"],
-            "pattern": f"^(?:{self.pattern})$",
+            "pattern": rf"^(?:{self.pattern})$|\$\{{",
             "description": self.expects,
         }
 
@@ -131,7 +131,7 @@ class Named(Generic[T]):
     @property
     def expects(self) -> str:
         """Names with their values."""
-        return f"{self.names}: {self.of.expects}"
+        return f"names: {self.of.expects}"
 
     def read(self, node: Node) -> Mapping[str, Entry[T]] | None:
         """The entries that are good, in their order."""
@@ -257,8 +257,8 @@ class Structure(Generic[T]):
 
     @property
     def expects(self) -> str:
-        """Its keys."""
-        return f"{self.what}: {', '.join(each.name for each in self._keys())}"
+        """What it is called."""
+        return self.what
 
     def _keys(self) -> list[dataclasses.Field[Any]]:
         return [each for each in fields(self.of) if "type" in each.metadata]  # type: ignore[arg-type]

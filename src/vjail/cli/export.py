@@ -1,0 +1,38 @@
+"""export and schema: files for FreeBSD hosts, and for editors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from vjail.cli.lab import fail, problems
+from vjail.lab import folder
+from vjail.lab.model import LabError
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """`vjail export -d DIR [PATH]`: DIR holds what each host needs."""
+    from vjail.lab.export import export as write
+
+    path = Path(arguments.path)
+    try:
+        lab = folder.load(path)
+        folder.keep(path)
+    except LabError as error:
+        return problems(error)
+    try:
+        written = write(lab, Path(arguments.directory))
+    except FileExistsError as error:
+        return fail(f"{error.filename}: is there already and was not made by an export; name another folder")
+    for each in written:
+        print(each)
+    return 0
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    """`vjail schema`."""
+    from vjail.lab.file.json_schema import json_schema
+
+    print(json.dumps(json_schema(), indent=1))
+    return 0
