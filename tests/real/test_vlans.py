@@ -186,6 +186,9 @@ def test_priority_and_802_1ad_and_a_vlan_on_a_vlan(trunk: Trunk) -> None:
     frames = [each for each in trunk.watch("a", "em0", ping) if each.get("protocol") == 1 and each["out"]]
     assert [each["tags"] for each in frames] == [[[0x88A8, 10, 2], [0x8100, 20, 7]]] * 2
     for host in "ab":
+        trunk.on(host, "ifconfig vlan10 -vlandev; ifconfig vlan10 vlan 11 vlandev em0")
+    assert trunk.pings("a", "10.20.0.2"), "a vlan on a vlan works again when that does"
+    for host in "ab":
         trunk.on(host, "ifconfig vlan10 destroy; ifconfig vlan20 destroy")
 
 

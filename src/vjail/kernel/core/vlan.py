@@ -104,6 +104,7 @@ class Vlans:
         if vlan.lladdr != parent.lladdr and parent.lladdr is not None:
             self._stack.driver.set_lladdr(vlan, parent.lladdr)
             vlan.lladdr = parent.lladdr
+            self.follow_lladdr(vlan)
         mtu = self._largest_mtu(parent)
         if vlan.mtu != mtu:
             self._stack.driver.set_mtu(vlan, mtu)
@@ -141,6 +142,7 @@ class Vlans:
                 self._stack.driver.set_lladdr(vlan, parent.lladdr)
                 vlan.lladdr = parent.lladdr
                 self._stack.save(vlan)
+                self.follow_lladdr(vlan)
 
     def check_mtu(self, vlan: IfNet, mtu: int) -> None:
         """SIOCSIFMTU of a vlan: up to its parent's. Raises KernelError(EINVAL)."""

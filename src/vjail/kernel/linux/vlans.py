@@ -155,7 +155,10 @@ class Vlans:
     def _make_pair(self, port: Port, above: Port, state: VlanState) -> bool:
         """Make a veth pair and the programs that tag and untag; False where this machine lets us have none."""
         vlan, socket = port.ifnet, self._ports.vnets[above.vnet].socket
-        name, lladdr = _far_name(vlan), above.ifnet.lladdr or bytes(6)
+        with as_freebsd():
+            # What the parent is to have it may not have yet, where that is a vlan that is just being bound.
+            lladdr = links.read_link(socket.get(*links.get_link_at(above.index))).address
+        name = _far_name(vlan)
         ends = (name, bytes((lladdr[0] ^ _TICK, *lladdr[1:]))), (vlan.name, lladdr)
         namespace = self._ports.vnets[port.vnet].namespace
         with as_freebsd():
