@@ -313,6 +313,9 @@ class FakeSystem:
     def interfaces(self) -> Sequence[Interface]:
         return list(self._machine.interfaces.get(self._caller.vnet, {}).values())
 
+    def has_interface(self, name: str) -> bool:
+        return self.interface(name) is not None
+
     def interface(self, name: str) -> Interface | None:
         return self._machine.interfaces.get(self._caller.vnet, {}).get(name)
 

@@ -138,6 +138,9 @@ class VirtualSession:
     def interfaces(self) -> Sequence[Interface]:
         return self._interfaces
 
+    def has_interface(self, name: str) -> bool:
+        return self.interface(name) is not None
+
     def interface(self, name: str) -> Interface | None:
         return next((each for each in self._interfaces if each.name == name), None)
 

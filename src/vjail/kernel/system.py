@@ -41,6 +41,10 @@ class System(Protocol):
         """All interfaces of the vnet in the order `ifconfig -l` shows them."""
         ...
 
+    def has_interface(self, name: str) -> bool:
+        """Whether there is an interface of that name, without a look at it: a bridge may have many members."""
+        ...
+
     def interface(self, name: str) -> Interface | None:
         """One interface, None where there is none of that name."""
         ...

@@ -70,6 +70,11 @@ class _Options:
     group: str | None = None
     no_group: str | None = None
 
+    @property
+    def is_choosy(self) -> bool:
+        """Whether there are interfaces that it does not want."""
+        return self.down or self.up or self.group is not None or self.no_group is not None
+
     def wants(self, interface: Interface) -> bool:
         """Whether an interface is among those to be listed."""
         up = Iff.UP in interface.flags
@@ -227,8 +232,7 @@ def _show(session: Session, options: _Options, interface: Interface, family: str
 def _one(session: Session, options: _Options, words: Sequence[str]) -> None:
     name, *rest = words
     creating = bool(rest) and rest[0] in grammar.CREATE
-    interface = options.system.interface(name)
-    if interface is None:
+    if not options.system.has_interface(name):
         _load_module(session, options, name)
         _must_not_exist(name, rest, creating)
         _change(Run(session, options.system, name, creating=creating), rest)
@@ -238,10 +242,14 @@ def _one(session: Session, options: _Options, words: Sequence[str]) -> None:
         if not rest:
             raise Quit(f"interface {name} already exists")
     family = rest.pop(0) if rest and rest[0] in FAMILIES else None
-    if rest and options.wants(interface):
-        _change(Run(session, options.system, name, family=family or "inet"), rest)
-    elif not rest and options.wants(interface):
-        _show(session, options, interface, family)
+    if not rest or options.is_choosy:
+        interface = options.system.interface(name)
+        if interface is None or not options.wants(interface):
+            return
+        if not rest:
+            _show(session, options, interface, family)
+            return
+    _change(Run(session, options.system, name, family=family or "inet"), rest)
 
 
 def _must_not_exist(name: str, words: Sequence[str], creating: bool) -> None:

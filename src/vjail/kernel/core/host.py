@@ -130,6 +130,10 @@ class View:
         """All interfaces of the vnet in the order `ifconfig -l` shows them."""
         return [self._own(interface) for interface in self._host.network.interfaces(self.caller)]
 
+    def has_interface(self, name: str) -> bool:
+        """Whether there is an interface of that name."""
+        return self._host.network.has_interface(self.caller, name)
+
     def interface(self, name: str) -> Interface | None:
         """One interface, None where there is none of that name."""
         found = self._host.network.interface(self.caller, name)

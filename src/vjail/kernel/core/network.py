@@ -327,6 +327,10 @@ class Network:
         """All interfaces of the caller's vnet in the order `ifconfig -l` shows them."""
         return self._observer.interfaces(self._stack.vnet(caller))
 
+    def has_interface(self, caller: Caller, name: str) -> bool:
+        """Whether there is an interface of that name."""
+        return self._stack.vnet(caller).find(name) is not None
+
     def interface(self, caller: Caller, name: str) -> Interface | None:
         """One interface, None where there is none of that name."""
         ifnet = self._stack.vnet(caller).find(name)

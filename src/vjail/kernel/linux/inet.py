@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import socket as sockets
-import struct
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
@@ -17,8 +15,6 @@ from vjail.kernel.linux.ports import Port, Ports, as_freebsd, tolerant
 from vjail.kernel.observed import Address, Inet, Inet6, Kind, Nd6
 
 _CONF6 = "/proc/sys/net/ipv6/conf"
-_ETHERTYPE_ARP, _ETHERTYPE_IP, _ARPHRD_ETHER, _ARPOP_REQUEST = 0x0806, 0x0800, 1, 1
-_BROADCAST = b"\xff" * 6
 
 
 class Inets:
@@ -70,25 +66,20 @@ class Inets:
         with as_freebsd():
             self.put(port, address)
         if isinstance(address, Inet) and port.up:
-            self._announce(port, address.address)
+            self._announce(port)
 
-    def _announce(self, port: Port, address: IPv4Address) -> None:
-        """Tell the neighbours of what is up already that an address is here now, as FreeBSD's arp_ifinit does.
+    def _announce(self, port: Port) -> None:
+        """Tell the neighbours of what is up already which addresses are here now, as FreeBSD's arp_ifinit does.
 
-        Who had it elsewhere before knows it anew at once. What comes up later Linux announces by itself (arp_notify).
+        Who had one elsewhere before knows it anew at once. Linux does it for what comes up, and for what is given a
+        link-layer address, be it the one that it has (arp_notify). A packet socket's end would cost as much as a
+        device's.
         """
         lladdr = port.ifnet.lladdr
-        if lladdr is None:
-            return
-        request = struct.pack("!HHBBH", _ARPHRD_ETHER, _ETHERTYPE_IP, len(lladdr), 4, _ARPOP_REQUEST)
-        request += lladdr + address.packed + bytes(len(lladdr)) + address.packed
-        to = (port.ifnet.name, _ETHERTYPE_ARP, 0, _ARPHRD_ETHER, _BROADCAST)
-        with (
-            contextlib.suppress(OSError),
-            self._ports.vnets.inside(port.vnet),
-            sockets.socket(sockets.AF_PACKET, sockets.SOCK_DGRAM) as packets,
-        ):
-            packets.sendto(request, to)
+        if lladdr is not None and port.lladdr is None:
+            request = links.set_address(port.speaker, lladdr)
+            with contextlib.suppress(NetlinkError):
+                self._ports.vnets[port.vnet].socket.request(request)
 
     def put(self, port: Port, address: Address) -> None:
         """Give a device an address. Raises NetlinkError."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from vjail.kernel.core.devnodes import DeviceNode
 from vjail.kernel.core.mount_driver import MountKind, MountRequest
 from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.linux.below import Below
 from vjail.kernel.linux.devices import DeviceMaker, populate, with_doors
 from vjail.kernel.linux.files import RootedFiles
 from vjail.kernel.linux.spaces import HostSpace, LabSpace
@@ -73,7 +74,11 @@ class LinuxMounts:
         self.hidden: set[str] = set()
         """Where something is mounted that is one with what is around it as far as FreeBSD goes."""
         self._made: dict[int, Made] = {}
+        self._places: Below[int] = Below()
+        """The idents of what was made, by target."""
         self._subtrees: set[str] = set()
+        self._shared: Below[str] = Below()
+        """The same, by what they lie below."""
         self._maker = DeviceMaker(mknod=not lab.rootless, chown=lab.ids > 1)
 
     # --- paths -------------------------------------------------------------------------------------------------------
@@ -116,6 +121,7 @@ class LinuxMounts:
                 for number in range(3):
                     os.symlink(f"/proc/self/fd/{number}", f"{request.target}/{number}")
         self._made[request.ident] = made
+        self._places.add(request.target, request.ident)
         if request.kind is MountKind.PROCFS:
             self._procfs_changed(request.target, True)
 
@@ -187,13 +193,13 @@ class LinuxMounts:
             for name in reversed(made.inside):
                 umount(f"{made.target}/{name}", MNT_DETACH)
             # What jails had their roots on, and have no more, is a mount here and none on FreeBSD.
-            for path in sorted(path for path in self._subtrees if path.startswith(f"{made.target}/")):
-                self._subtrees.discard(path)
+            for path in sorted(self._shared.below(made.target)):
+                self._forget_subtree(path)
                 with contextlib.suppress(OSError):
                     umount(path, MNT_DETACH)
             try:
                 umount(made.target, MNT_DETACH if force else 0)
-                self._subtrees.discard(made.target)
+                self._forget_subtree(made.target)
             except OSError:
                 for name, fd in inside:
                     move_mount(fd, f"{made.target}/{name}")
@@ -204,6 +210,7 @@ class LinuxMounts:
                 for _, fd in inside:
                     os.close(fd)
         del self._made[ident]
+        self._places.discard(made.target, ident)
 
     def populate(self, ident: int, nodes: Sequence[DeviceNode]) -> None:
         """Let the devfs `ident` hold exactly these nodes."""
@@ -231,16 +238,13 @@ class LinuxMounts:
         """Let what is mounted below `path` from now on reach the jails there."""
         if path in self._subtrees:
             return
-        if path == "/" or any(made.target == path for made in self._made.values()):
+        if path == "/" or self._places.at(path):
             mount_setattr(AT_FDCWD, path, recursive=True, propagation=MS_SHARED)
-            self._subtrees.add(path)
+            self._note_subtree(path)
             return
-        covered = [
-            open_tree(AT_FDCWD, made.target, 0)
-            for made in self._made.values()
-            if made.target.startswith(path + "/") and made.kind is not MountKind.DEVFS
-        ]
-        devices = [made for made in self._made.values() if made.target.startswith(path + "/") and made.folder >= 0]
+        inside = [self._made[ident] for ident in self._places.below(path)]
+        covered = [open_tree(AT_FDCWD, made.target, 0) for made in inside if made.kind is not MountKind.DEVFS]
+        devices = [made for made in inside if made.folder >= 0]
         own = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE)
         # Where a jail has the host's root everything is shared already; this is to be a peer group of its own.
         mount_setattr(own, "", recursive=True, propagation=MS_PRIVATE)
@@ -253,20 +257,28 @@ class LinuxMounts:
             os.close(fd)
         for made in devices:
             made.folder = os.open(made.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._note_subtree(path)
+
+    def _note_subtree(self, path: str) -> None:
         self._subtrees.add(path)
+        self._shared.add(path, path)
+
+    def _forget_subtree(self, path: str) -> None:
+        self._subtrees.discard(path)
+        self._shared.discard(path, path)
 
     def adopt(self, mounts: Sequence[tuple[int, MountKind, str]], roots: Iterable[str]) -> None:
         """Take over what another server mounted, ident, kind and target of each; and the roots of its jails."""
         # Of several on one target the last is the one in sight.
         newest = {target: ident for ident, _, target in mounts}
         there = list(mount_points(self._host.init))
-        self._subtrees.update(roots)
-        self._subtrees.update(
-            path for path, shared in there if shared and path not in newest | dict.fromkeys(self.hidden)
-        )
+        known = newest | dict.fromkeys(self.hidden)
+        for path in (*roots, *(path for path, shared in there if shared and path not in known)):
+            self._note_subtree(path)
         with self._on_host():
             for ident, kind, target in mounts:
                 made = self._made[ident] = Made(kind, target)
+                self._places.add(target, ident)
                 if kind is MountKind.DEVFS:
                     made.folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         for path, _ in there:
