@@ -61,6 +61,7 @@ _FILES: Mapping[str, Mapping[str, str | None]] = {
     "C3-rc-conf-mended": {"vjail.yml": None, "client": None, "serverC": None},
     "C4-nat-and-rdr": {"vjail.yml": None, "client": None, "router": None},
     "C4-static-nat": {"vjail.yml": None, "client": None, "serverC": None},
+    "C5-independent-stacks": {"jail.conf": None, "rc.conf": None},
     "D1-two-bridges": {"vjail.yml": None, "jailer": None, "machines": None},
     "D2-interfaces-in-one-string": {"jail.conf": None, "rc.conf": None},
     "D3-blackhole-in-start": {"jail.conf": None, "rc.conf": None},

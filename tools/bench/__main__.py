@@ -8,10 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from bench import machine, path, star, startup
+from bench import machine, path, star, startup, vnet
 from bench.report import Table, show
 
-PARTS = {"start-up": startup.measure, "star": star.measure, "ping": path.measure}
+PARTS = {"start-up": startup.measure, "star": star.measure, "ping": path.measure, "vnet": vnet.measure}
 
 
 def main() -> int:
