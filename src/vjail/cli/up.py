@@ -16,13 +16,15 @@ from pathlib import Path
 from vjail.cli.interrupts import Interrupted, Interrupts
 from vjail.cli.lab import Failed, attend, connect, fail, problems, send
 from vjail.kernel.linux.anchor import Unable
-from vjail.lab import folder, loan
+from vjail.lab import loan
 from vjail.lab.model import LabError
 from vjail.lab.runtime import Runtime
 
 
 def up(arguments: argparse.Namespace) -> int:
     """`vjail up [PATH]`."""
+    from vjail.lab import folder  # YAML takes its time, and only this needs it always
+
     path = Path(arguments.path)
     try:
         lab = folder.load(path)  # what is wrong with the files is said before anything is made
@@ -84,6 +86,8 @@ def down(arguments: argparse.Namespace) -> int:
     """`vjail down [PATH]`."""
     runtime = Runtime.of(Path(arguments.path))
     if not runtime.folder.exists():
+        from vjail.lab import folder
+
         try:
             folder.find(Path(arguments.path))  # a lab that is up may have lost its files
         except LabError as error:
