@@ -44,6 +44,8 @@ def up(arguments: argparse.Namespace) -> int:
 
 
 def _keep(path: Path) -> None:
+    from vjail.lab import folder
+
     try:
         folder.keep(path)
     except OSError as error:
