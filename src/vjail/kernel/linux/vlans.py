@@ -1,8 +1,8 @@
 """vlan(4) on Linux: a device of the kernel's 8021q, or a veth pair with two eBPF programs (vlan_code.py).
 
 A vlan that is bound to nothing has no device, nor one on a machine that can neither: nothing is sent then. 8021q is
-taken where the kernel has it, but for a vlan whose parent is in a bridge: there 8021q would keep frames from the bridge
-that on FreeBSD are the bridge's.
+taken where the kernel has it, but for a vlan whose parent is in a bridge, if eBPF is to be had: 8021q would keep frames
+from the bridge that on FreeBSD are the bridge's.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class Vlans:
         """The idents of those that are in a bridge that is up."""
         self._has_8021q = True
         """Until the kernel says otherwise."""
+        self._no_ebpf = ""
+        """Why there is no eBPF, in the kernel's words; empty until they are said."""
 
     # --- binding -----------------------------------------------------------------------------------------------------
 
@@ -77,7 +79,7 @@ class Vlans:
         self.unbind(vlan)
         if state is None or not above.index:
             return
-        if self._make_device(port, above, state) or self._make_pair(port, above, state):
+        if self._make(port, above, state):
             self._carried[vlan.ident] = _Carried.by(state)
             self._give_back(port, parent)
 
@@ -134,11 +136,22 @@ class Vlans:
         for ident in sorted(vlan.vlans):
             self.bind(self._ports[ident].ifnet, vlan)
 
+    def _make(self, port: Port, above: Port, state: VlanState) -> bool:
+        """Make a device in the way that suits best of those this machine has; False where it has none."""
+        ways = (self._make_device, self._make_pair)
+        if above.ifnet.ident in self._bridged:
+            ways = ways[::-1]
+        if any(way(port, above, state) for way in ways):
+            return True
+        why = f"no 8021q in this kernel, and no eBPF filter: {self._no_ebpf}"
+        _log.warning("%s: nothing is sent: %s", port.ifnet.name, why)
+        return False
+
     # --- 8021q -------------------------------------------------------------------------------------------------------
 
     def _make_device(self, port: Port, above: Port, state: VlanState) -> bool:
-        """Make a device of 8021q; False where the kernel has none, or it would not do."""
-        if not self._has_8021q or above.ifnet.ident in self._bridged:
+        """Make a device of 8021q; False where the kernel has none."""
+        if not self._has_8021q:
             return False
         try:
             request = links.new_vlan(port.ifnet.name, above.index, state.tag, state.proto, state.pcp)
@@ -154,6 +167,8 @@ class Vlans:
 
     def _make_pair(self, port: Port, above: Port, state: VlanState) -> bool:
         """Make a veth pair and the programs that tag and untag; False where this machine lets us have none."""
+        if self._no_ebpf:
+            return False
         vlan, socket = port.ifnet, self._ports.vnets[above.vnet].socket
         with as_freebsd():
             # What the parent is to have it may not have yet, where that is a vlan that is just being bound.
@@ -172,8 +187,7 @@ class Vlans:
         except OSError as error:
             socket.request(tolerant(links.delete(far), errno.ENODEV))
             if error.errno in _CANNOT:
-                why = os.strerror(error.errno or 0)
-                _log.warning("%s: nothing is sent: no 8021q in this kernel, and no eBPF filter: %s", vlan.name, why)
+                self._no_ebpf = os.strerror(error.errno or 0)
                 return False
             raise KernelError(Errno.of_host(error.errno)) from error
         self._far[vlan.ident] = far
@@ -227,7 +241,7 @@ class Vlans:
             vlan, far = self._ports[ident].ifnet, self._far.get(ident)
             if far is not None and vlan.vlan is not None:
                 self._trunks[parent.ident].put(vlan.vlan.proto, vlan.vlan.tag, far, bridged)
-            elif bridged and self._ports[ident].index:
+            elif bridged and not self._no_ebpf and self._ports[ident].index:
                 self.unbind(vlan)
                 self.bind(vlan, parent)
 
