@@ -28,7 +28,7 @@ TYPED = (
     'ifconfig epair1a description "uplink of r"; ifconfig epair2b description x; ifconfig epair2b -description',
     "ifconfig bridge0 create; ifconfig bridge0 up addm epair2a",
     "ifconfig bridge0 private epair2a -learn epair2a ifpriority epair2a 64 ifpathcost epair2a 100",
-    "ifconfig bridge0 priority 4096 timeout 60 fwddelay 5 maxage 10",
+    "ifconfig bridge0 proto stp priority 4096 timeout 60 fwddelay 5 maxage 10",
     "ifconfig bridge0 static epair2a 02:00:00:00:00:01",
     "jail -c name=r vnet path=/ persist",
     "ifconfig epair1b vnet r",
