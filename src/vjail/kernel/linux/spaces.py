@@ -226,7 +226,8 @@ def host_inits() -> Iterator[int]:
                 status = Path(f"/proc/{name}/status").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
+            # Of a process that is just ending the kernel says less.
+            numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
             if len(numbers) == 2 and numbers[1] == "1":
                 yield int(name)
 
