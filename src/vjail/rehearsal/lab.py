@@ -44,6 +44,14 @@ TYPIST = {
 """The environment of who types at a host (login.conf(5))."""
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A program whose outcome is not known, and the jail it ran in (0: the host)."""
+
+    what: str
+    jid: int
+
+
 @dataclass(slots=True)
 class Result:
     """What a command line printed, each text with the number of its stream, and left with."""
@@ -81,8 +89,8 @@ class Rehearsal:
         self.programs = dict(programs or {})
         self.interfere: Interference | None = None
         """Makes commands fail on purpose: what a command exits with in place of running, None to let it run."""
-        self.programs_may_be_missing = False
-        """The hosts' trees do not hold every program that the real ones have: one that is not there is not known."""
+        self.doubts: list[Doubt] | None = None
+        """What was taken to succeed because nobody knows its outcome; None: then NotModelled is raised."""
 
     @classmethod
     def of(cls, lab: Lab, *, release: Release | None = None) -> Rehearsal:
@@ -126,10 +134,16 @@ class Rehearsal:
         name = path.rpartition("/")[2]
         return self.programs.get(path) or self.programs.get(name) or PROGRAMS.get(name)
 
-    def check_known(self, program: str) -> None:
-        """Raise NotModelled for a program that is in no tree, where the real host may have it all the same."""
-        if self.programs_may_be_missing and posixpath.basename(program) not in SHELL_WORDS:
-            raise NotModelled(f"the program {program}")
+    def doubt(self, unknown: NotModelled, jid: int) -> int:
+        """The exit code that is taken for granted of what is not known. Raises NotModelled where nobody keeps count."""
+        if self.doubts is None:
+            raise unknown
+        self.doubts.append(Doubt(unknown.what, jid))
+        return 0
+
+    def may_have(self, program: str) -> bool:
+        """Whether the real host may have a program that no tree holds here."""
+        return self.doubts is not None and posixpath.basename(program) not in SHELL_WORDS
 
     # --- commands ---------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vjail.command.accounts import Database, name_of
 from vjail.command.sh import NotModelled
 from vjail.kernel.errno import Errno, KernelError
+from vjail.rehearsal.examples import jib, jng
 from vjail.session import FileKind
 
 if TYPE_CHECKING:
@@ -92,7 +93,30 @@ def seconds(argv: Sequence[str]) -> float:
         raise NotModelled(" ".join(argv)) from None
 
 
+def _without_effect(session: ModelSession) -> int:
+    """Do nothing that can be seen on a model."""
+    return 0
+
+
+WITHOUT_EFFECT = (
+    "cap_mkdb", "certctl", "chgrp", "cpuset", "cpdup", "daemon", "dd", "df", "du", "fetch", "find",
+    "fsck", "gzip", "install", "killall", "ldconfig", "lockf", "mail", "mkfifo", "mtree", "mv",
+    "newaliases", "newsyslog", "nice", "pgrep", "pkg", "pkg-static", "pkill", "pw", "pwd_mkdb", "rctl", "rmdir",
+    "rsync", "swapon", "tar", "tee", "truncate", "tzsetup", "unlink", "xz", "zfs", "zpool",
+)  # fmt: skip
+"""Programs of files, accounts, data sets and processes: they end, and nothing of what a model keeps is changed by them.
+They are taken to succeed, as what they work on is on the real host only."""
+
 PROGRAMS: Mapping[str, Program] = MappingProxyType(
-    {"id": _id, "kill": _kill, "ls": _ls, "mknod": _mknod, "sleep": _sleep}
+    {
+        **dict.fromkeys(WITHOUT_EFFECT, _without_effect),
+        "id": _id,
+        "jib": jib,
+        "jng": jng,
+        "kill": _kill,
+        "ls": _ls,
+        "mknod": _mknod,
+        "sleep": _sleep,
+    }
 )
 """By the program's name."""

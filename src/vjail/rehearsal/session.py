@@ -25,7 +25,7 @@ from vjail.kernel.model.files import SessionFiles
 from vjail.kernel.model.host import ModelHost
 from vjail.kernel.model.jails import Resident
 from vjail.rehearsal.echo import ModelEcho
-from vjail.rehearsal.programs import seconds
+from vjail.rehearsal.programs import PROGRAMS, seconds
 from vjail.rehearsal.tree import COMMAND, DAEMONS
 from vjail.session import (
     Echo,
@@ -115,10 +115,11 @@ class ModelSession:
         """Start a process. Raises StartError, NotModelled."""
         child = self._child(process)
         path = child.find(process.argv[0])
-        if path is None:
-            self.place.lab.check_known(process.argv[0])
-            raise StartError("exec", Errno.ENOENT.text)
         host, place = self.place.host, child.place
+        if path is None:
+            if not self.place.lab.may_have(process.argv[0]):
+                raise StartError("exec", Errno.ENOENT.text)
+            path = process.argv[0]
         now = host.clock.monotonic()
         note = partial(host.jails.begin, process.argv, place.jid, now, place.uid)
         if path in DAEMONS:
@@ -165,6 +166,8 @@ class ModelSession:
                     return posixpath.normpath(posixpath.join(self.cwd, candidate))
             except KernelError:
                 continue
+        if posixpath.basename(name) in PROGRAMS and self.place.lab.may_have(name):
+            return candidates[0]
         return None
 
     async def execute(self, path: str) -> int:
@@ -201,6 +204,8 @@ class ModelSession:
         self.pid = resident.pid
         try:
             code = await self.execute(path)
+        except NotModelled as unknown:
+            code = self.place.lab.doubt(unknown, self.place.jid)
         finally:
             host.jails.exit(resident)
         return 128 + resident.killed if resident.killed else code
@@ -365,9 +370,9 @@ class _World:
         name = posixpath.basename(argv[0])
         path = session.find(argv[0])
         if path is None:
-            if "/" in argv[0]:
-                self._session.place.lab.check_known(argv[0])
-            return None
+            if name in TOOLS or not session.place.lab.may_have(argv[0]):
+                return None
+            path = argv[0]
         if session.place.lab.program(path) is None and (name == "sh" or name in TOOLS):
             return None
         if path in DAEMONS:

@@ -9,6 +9,7 @@ from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.ifconfig import Ifconfig, of_jail
 from vjail.check.run.failures import Broken
 from vjail.check.run.orders import Seen, Trial
+from vjail.check.run.stage import Unknown
 from vjail.check.subject import HostSubject, JailSubject
 from vjail.conf.position import Span
 from vjail.jail.explain import explained, mend
@@ -69,9 +70,12 @@ def _is(word: str, name: str) -> bool:
 
 def orders(host: HostSubject, group: Sequence[JailSubject], seen: Seen) -> Iterator[Finding]:
     """What the orders of a group showed, each thing once."""
-    if seen.unknown is not None and seen.unknown.unknown is not None:
-        yield _unknown(seen)
-        return
+    known: set[tuple[str, object]] = set()
+    for unknown in seen.unknown:
+        place = unknown.event.origins[:1] if unknown.event is not None else ()
+        if (unknown.what, place) not in known:
+            known.add((unknown.what, place))
+            yield _unknown(unknown)
     told: set[tuple[str, ...]] = set()
     for trial in seen.trials:
         kind, key = _kind(trial, seen.started)
@@ -161,20 +165,15 @@ def _order_mend(cause: tuple[JailSubject, Ifconfig, str, str] | None, name: str)
     )
 
 
-def _unknown(seen: Seen) -> Finding:
-    outcome = seen.unknown
-    assert outcome is not None
-    assert outcome.unknown is not None
-    step = next((event for event in reversed(outcome.events) if event.phase is not None), None)
-    span = step.origins[0] if step is not None and step.origins else None
-    name = step.jail or "" if step is not None else ""
+def _unknown(unknown: Unknown) -> Finding:
+    step = unknown.event
     return Finding(
         NOT_MODELLED,
-        span,
-        f"not modelled: {outcome.unknown.what}",
-        "nothing is run to find out; what comes after it was looked at by its text only",
+        step.origins[0] if step is not None and step.origins else None,
+        f"not modelled: {unknown.what}",
+        "nothing is run to find out; it was taken to succeed, and what fails after it was not counted",
         "`vjail up` tries it",
-        jails=(name,) if name else (),
+        jails=(step.jail,) if step is not None and step.jail else (),
     )
 
 

@@ -36,13 +36,13 @@ def run(stage: Stage, group: Sequence[JailSubject], jail: JailSubject) -> list[B
     for step, value, broken in _broken(jail):
         attempt = stage.fork()
         outcome = attempt.start([broken if each is jail.jail else each for each in jails], jail.name)
-        if outcome.unknown is not None or outcome.failure(jail.name) is None:
+        if outcome.broken_off or attempt.is_doubtful or outcome.failure(jail.name) is None:
             continue
         attempt.lab.settle()
         depends = {f"jail {name}" for name in attempt.running()}
         left = tuple(item for item in attempt.remains().beyond(base) if item not in depends)
         again = attempt.start(jails, jail.name)
-        if again.unknown is None and again.failure(jail.name) is not None:
+        if not again.doubtful and again.failure(jail.name) is not None:
             found.append(Broken(jail.name, step, value, left, again))
     return found
 

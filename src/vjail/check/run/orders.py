@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 
 from vjail.check.run.groups import resources
-from vjail.check.run.stage import Outcome, Remains, Stage
+from vjail.check.run.stage import Outcome, Remains, Stage, Unknown
 from vjail.check.subject import JailSubject
 from vjail.conf.jailconf import Jail
 
@@ -49,7 +49,15 @@ class Seen:
     tried: int = 0
     sampled: bool = False
     """Not every order was tried."""
-    unknown: Outcome | None = None
+    unknown: list[Unknown] = field(default_factory=list)
+    """What is not modelled, met in any of the orders."""
+    broken_off: bool = False
+    """An order could not be gone to its end."""
+
+    def take(self, outcome: Outcome) -> None:
+        """Keep what an outcome says of what is not known."""
+        self.unknown += outcome.unknown
+        self.broken_off = self.broken_off or outcome.broken_off
 
 
 def run(stage: Stage, group: Sequence[JailSubject]) -> Seen:
@@ -84,11 +92,12 @@ def _one(stage: Stage, jails: Sequence[Jail], order: tuple[str, ...], before: Re
         if name in stage.running():
             continue  # another one depends on it
         outcome = stage.start(jails, name)
-        if outcome.unknown is not None:
-            seen.unknown = outcome
+        seen.take(outcome)
+        if outcome.broken_off:
             return False
         if outcome.failure() is not None:
-            seen.trials.append(Trial(name, tuple(started), outcome))
+            if not outcome.doubtful:
+                seen.trials.append(Trial(name, tuple(started), outcome))
             return True
         started.append(name)
         seen.started.add(name)
@@ -96,21 +105,23 @@ def _one(stage: Stage, jails: Sequence[Jail], order: tuple[str, ...], before: Re
         if name not in stage.running():
             continue  # it went with another one that it depends on, or had nothing to keep it
         outcome = stage.stop(jails, name)
-        if outcome.unknown is not None:
-            seen.unknown = outcome
+        seen.take(outcome)
+        if outcome.broken_off:
             return False
         if outcome.failure() is not None:
-            seen.trials.append(Trial(name, tuple(order[place:]), outcome, stopping=True))
+            if not outcome.doubtful:
+                seen.trials.append(Trial(name, tuple(order[place:]), outcome, stopping=True))
             return True
     for name in reversed([each.block or "" for each in jails]):
         if name in stage.running():
             stage.stop(jails, name)  # another one depended on it
     stage.lab.settle()
     left = stage.remains().beyond(before)
-    if left:
+    if left and not stage.is_doubtful:
         seen.left.append(Left(order, left))
     first = order[0]
     outcome = stage.start(jails, first)
-    if outcome.unknown is None and outcome.failure(first) is not None:
+    seen.take(outcome)
+    if not outcome.doubtful and outcome.failure(first) is not None:
         seen.trials.append(Trial(first, (), outcome, again=True))
     return True

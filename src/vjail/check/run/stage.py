@@ -12,12 +12,14 @@ from vjail.conf.jailconf import Jail
 from vjail.conf.rcconf import RcConf
 from vjail.jail.events import Action, Event, State
 from vjail.jail.order import Op, Order
+from vjail.jail.phases import Where
 from vjail.jail.runner import Runner, Settings
 from vjail.jail.voice import Verbosity, Voice
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Iff
 from vjail.kernel.operations import CreateInterface, SetFlags
 from vjail.rehearsal import NotModelled, Rehearsal
+from vjail.rehearsal.lab import Doubt, Result
 from vjail.rehearsal.session import ModelSession
 from vjail.rehearsal.up import boot, provide
 
@@ -26,23 +28,38 @@ _CLONED = re.compile(r"(bridge|epair|lo|tap|tun|vlan|vxlan)\d+")
 
 @dataclass(slots=True)
 class Record:
-    """An `Events` that keeps what it is told."""
+    """An `Events` that keeps what it is told, each with how many doubts there were by then."""
 
-    events: list[Event] = field(default_factory=list)
+    doubts: list[Doubt]
+    events: list[tuple[Event, int]] = field(default_factory=list)
 
     def tell(self, event: Event) -> None:
         """Keep it."""
-        self.events.append(event)
+        self.events.append((event, len(self.doubts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something that the model does not know, and the step of a jail that it was met in."""
+
+    what: str
+    event: Event | None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one jail(8): what it said, and what happened; `unknown`: what the model does not know of it."""
+    """What came of one jail(8): what it said, and what happened.
+
+    `unknown`: what the model does not know, in the order of its coming. `broken_off`: the last of it ended everything;
+    the others were taken to succeed. `doubtful`: what failed might not fail on the real host.
+    """
 
     status: int
     said: str
     events: tuple[Event, ...]
-    unknown: NotModelled | None = None
+    unknown: tuple[Unknown, ...] = ()
+    broken_off: bool = False
+    doubtful: bool = False
 
     def failure(self, name: str | None = None) -> Event | None:
         """The first failure, of one jail or of any; what is undone after it does not count."""
@@ -50,6 +67,21 @@ class Outcome:
             if event.state is State.FAILED and event.action is not Action.UNDO and (name in (None, event.jail)):
                 return event
         return None
+
+
+def _step(events: Sequence[tuple[Event, int]], doubt: int) -> Event | None:
+    """The step in which a doubt arose."""
+    before = [event for event, count in events if count <= doubt and event.phase is not None]
+    return before[-1] if before else None
+
+
+def _doubtful(events: Sequence[tuple[Event, int]], doubts: Sequence[Doubt]) -> bool:
+    """Whether the first failure may come of what is not known: on the host, or in a jail that fails inside."""
+    for event, count in events:
+        if event.state is State.FAILED and event.action is not Action.UNDO:
+            inside = event.phase is not None and event.phase.where is Where.JAIL
+            return any(not doubt.jid or inside for doubt in doubts[:count])
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +118,10 @@ class Stage:
         return self._operate(jails, Op.STOP, names)
 
     def _operate(self, jails: Sequence[Jail], op: Op, names: Sequence[str]) -> Outcome:
-        record = Record()
+        doubts = self.lab.doubts
+        assert doubts is not None
+        record = Record(doubts)
+        first = len(doubts)
 
         async def operate(session: ModelSession) -> int:
             voice = Voice(session, Verbosity.NORMAL)
@@ -96,11 +131,20 @@ class Stage:
             runner = Runner(session, order, voice, Settings(limit=1), self.world.reader, record)
             return await runner.run() or int(bool(missing))
 
+        end: tuple[Unknown, ...] = ()
         try:
             result = self.lab.carry_out(self.host, ("jail",), operate)
         except NotModelled as unknown:
-            return Outcome(1, "", tuple(record.events), unknown)
-        return Outcome(result.code, result.both, tuple(record.events))
+            result = Result(1)
+            end = (Unknown(unknown.what, record.events[-1][0] if record.events else None),)
+        met = tuple(Unknown(doubts[place].what, _step(record.events, place)) for place in range(first, len(doubts)))
+        events = tuple(event for event, _ in record.events)
+        return Outcome(result.code, result.both, events, met + end, bool(end), _doubtful(record.events, doubts))
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether something was done on the host whose outcome is not known."""
+        return any(not doubt.jid for doubt in self.lab.doubts or ())
 
     def running(self) -> frozenset[str]:
         """The names of the jails there are."""
@@ -127,7 +171,7 @@ class Stage:
 def stages(subject: Subject) -> dict[str, Stage]:
     """Each host of a lab, booted, its jails not started. Raises NotModelled for what boots a host."""
     lab = Rehearsal.of(subject.lab, release=subject.release)
-    lab.programs_may_be_missing = True
+    lab.doubts = []
     found: dict[str, Stage] = {}
     for host in subject.hosts:
         provide(lab.hosts[host.name])
