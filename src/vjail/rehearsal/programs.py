@@ -93,13 +93,19 @@ def seconds(argv: Sequence[str]) -> float:
         raise NotModelled(" ".join(argv)) from None
 
 
+def _daemon(session: ModelSession) -> int:
+    """Something that stays."""
+    session.stay(tuple(session.argv))
+    return 0
+
+
 def _without_effect(session: ModelSession) -> int:
     """Do nothing that can be seen on a model."""
     return 0
 
 
 WITHOUT_EFFECT = (
-    "cap_mkdb", "certctl", "chgrp", "cpuset", "cpdup", "daemon", "dd", "df", "du", "fetch", "find",
+    "cap_mkdb", "certctl", "chgrp", "cpuset", "cpdup", "dd", "df", "du", "fetch", "find",
     "fsck", "gzip", "install", "killall", "ldconfig", "lockf", "mail", "mkfifo", "mtree", "mv",
     "newaliases", "newsyslog", "nice", "pgrep", "pkg", "pkg-static", "pkill", "pw", "pwd_mkdb", "rctl", "rmdir",
     "rsync", "swapon", "tar", "tee", "truncate", "tzsetup", "unlink", "xz", "zfs", "zpool",
@@ -110,6 +116,7 @@ They are taken to succeed, as what they work on is on the real host only."""
 PROGRAMS: Mapping[str, Program] = MappingProxyType(
     {
         **dict.fromkeys(WITHOUT_EFFECT, _without_effect),
+        "daemon": _daemon,
         "id": _id,
         "jib": jib,
         "jng": jng,

@@ -197,6 +197,11 @@ class ModelSession:
             return await shell.run(script.decode(errors="surrogateescape"), self.streams)
         raise NotModelled(f"the program {path}")
 
+    def stay(self, argv: tuple[str, ...]) -> None:
+        """Leave a process in the jail (on the host) that stays until it is killed."""
+        host = self.place.host
+        host.jails.begin(argv, self.place.jid, host.clock.monotonic(), self.place.uid, None)
+
     async def as_process(self, path: str) -> int:
         """Be the program at `path`, as a process of its own. Raises NotModelled."""
         host = self.place.host
@@ -206,6 +211,8 @@ class ModelSession:
             code = await self.execute(path)
         except NotModelled as unknown:
             code = self.place.lab.doubt(unknown, self.place.jid)
+            if self.place.jid:
+                self.stay(tuple(self.argv))  # it may be a daemon
         finally:
             host.jails.exit(resident)
         return 128 + resident.killed if resident.killed else code
@@ -248,7 +255,7 @@ class ModelSession:
         if (stopped := self._stopped(argv, child)) is not None:
             return stopped
         child.argv = (posixpath.basename(argv[0]), *argv[1:])
-        return await child._answer(path)
+        return await (child.execute(path) if path in self.place.lab.programs else child._answer(path))
 
     def _stopped(self, argv: Sequence[str], child: ModelSession) -> int | None:
         """What a command that is made to fail on purpose exits with."""

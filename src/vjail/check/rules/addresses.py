@@ -180,7 +180,7 @@ def shared(host: HostSubject) -> Iterator[Finding]:
                         "them has several), and its stop takes the alias away from the other",
                         "an address of its own",
                         related=((first[1], f"jail {first[0]}"),),
-                        jails=(jail.name,),
+                        jails=(first[0], jail.name),
                     )
 
 

@@ -43,8 +43,14 @@ def lines(host: HostSubject) -> Iterator[Finding]:
                     "devfs(8) answers `ioctl DEVFSIO_RADD: No such process`, and rc passes over the rest of the file",
                     "define it first",
                 )
-            elif any(each.include is not None for each, _ in inner.rules):
+            elif _lost(sets, found, inner):
                 yield _nested(sets, found.number, span, inner)
+
+
+def _lost(sets: Sets, outer: devfs.Set, inner: devfs.Set) -> bool:
+    """Whether the inner set includes something that the outer one does not include itself."""
+    own = {each.include for each, _ in outer.rules}
+    return any(each.include is not None and each.include not in own for each, _ in inner.rules)
 
 
 def _nested(sets: Sets, number: int, span: Span, inner: devfs.Set) -> Finding:

@@ -10,14 +10,16 @@ from vjail.check.finding import Edit, Finding, Rule, Severity
 from vjail.check.subject import HostSubject
 from vjail.conf.position import Span
 from vjail.jail.phases import Step, Where
+from vjail.release import Release
 
 SEVERAL_IN_ONE = Rule("VJ101", Severity.ERROR, "several interfaces in one string of vnet.interface")
 NO_VNET = Rule("VJ102", Severity.ERROR, "vnet.interface without vnet", fatal=True)
-NAME_TOO_LONG = Rule("VJ103", Severity.ERROR, "an interface's name of more than 15 characters")
+NAME_TOO_LONG = Rule("VJ103", Severity.ERROR, "an interface's name of more than 15 characters", fatal=True)
 DELETE_FOR_DELETEM = Rule("VJ104", Severity.ERROR, "delete, where deletem is meant")
 INTERFACE_WITH_VNET = Rule("VJ105", Severity.NOTE, "interface, in a jail with a network stack of its own")
 ADDRESS_WITH_VNET = Rule("VJ106", Severity.ERROR, "ip4.addr or ip6.addr with vnet", fatal=True)
-DESTROYED_AS_MEMBER = Rule("VJ107", Severity.WARNING, "an epair destroyed while it is a bridge's member")
+DESTROYED_AS_MEMBER = Rule("VJ107", Severity.WARNING, "an epair destroyed while it is a bridge's member, on FreeBSD 12")
+DESTROYED_AS_MEMBER_13 = Rule("VJ108", Severity.NOTE, "an epair destroyed while it is a bridge's member")
 
 _NAME_ROOM = 15
 
@@ -170,12 +172,15 @@ def destroyed_as_member(host: HostSubject) -> Iterator[Finding]:
                 if meant and len(words) > 2 and words[2] is not None:
                     left.add(words[2])
                 if "destroy" in words and interface in joined and interface not in left and line.step in _STOPPING:
+                    old = jail.release < Release.V13
                     yield Finding(
-                        DESTROYED_AS_MEMBER,
+                        DESTROYED_AS_MEMBER if old else DESTROYED_AS_MEMBER_13,
                         call.span,
                         f"{interface} is destroyed while it is a member of {joined[interface]}",
-                        "on FreeBSD 12 this can panic the kernel while traffic flows; later releases take the member "
-                        "out themselves",
+                        "this can panic the kernel while traffic flows"
+                        if old
+                        else "on FreeBSD 12 this can panic the kernel while traffic flows; later releases take the "
+                        "member out themselves",
                         f"before it: ifconfig {joined[interface]} deletem {interface}",
                         jails=(jail.name,),
                     )

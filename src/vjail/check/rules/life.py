@@ -15,7 +15,7 @@ from vjail.conf.position import Span
 from vjail.jail.phases import Step, Where
 
 NOTHING_RUNS = Rule("VJ601", Severity.ERROR, "a jail without persist and with nothing to run", fatal=True)
-VANISHES = Rule("VJ602", Severity.ERROR, "a jail without persist whose commands all end")
+VANISHES = Rule("VJ602", Severity.ERROR, "a jail without persist whose commands all end", fatal=True)
 NO_CLEAN = Rule("VJ603", Severity.NOTE, "no exec.clean")
 NOT_SHELL = Rule("VJ604", Severity.ERROR, "a shell's word in a line that no shell runs")
 DEPENDS_LOOP = Rule("VJ605", Severity.ERROR, "jails that depend on each other in a circle", fatal=True)
@@ -25,7 +25,7 @@ SAME_NAME = Rule("VJ608", Severity.ERROR, "two blocks of one name", fatal=True)
 SAME_JID = Rule("VJ609", Severity.ERROR, "one jid given to two jails", fatal=True)
 NUMERIC = Rule("VJ610", Severity.ERROR, "a name that is a number", fatal=True)
 LEFT_BEHIND = Rule("VJ611", Severity.WARNING, "an interface made at the start and never destroyed")
-MADE_TWICE = Rule("VJ612", Severity.ERROR, "one interface made by two jails")
+MADE_TWICE = Rule("VJ612", Severity.ERROR, "one interface made by two jails", fatal=True)
 NO_PATH = Rule("VJ613", Severity.WARNING, "no path")
 LINK_ROOT = Rule("VJ614", Severity.WARNING, "one root for two jails")
 
@@ -270,7 +270,7 @@ def interfaces(host: HostSubject) -> Iterator[Finding]:
                     "each jail an interface of its own; what two jails share is made by whoever comes first: "
                     f"`ifconfig {_end(name)} >/dev/null 2>&1 || ifconfig {name} create`",
                     related=((known.span, f"made for {known.jail.name} here"),),
-                    jails=(jail.name,),
+                    jails=(known.jail.name, jail.name),
                 )
             if name not in gone and not each.tolerated and not renamed:
                 yield Finding(

@@ -9,6 +9,7 @@ from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.subject import HostSubject
 from vjail.conf.jailconf import Kind, Message
 from vjail.conf.jailconf.syntax import Block, Parameter, Quoted, Statement, Variable
+from vjail.release import Release
 
 SYNTAX = Rule("VJ001", Severity.ERROR, "jail.conf cannot be read")
 VALUE = Rule("VJ002", Severity.ERROR, "a jail whose variables or parameters do not resolve")
@@ -55,6 +56,21 @@ def _finding(message: Message, jails: tuple[str, ...]) -> Finding:
     elif message.kind in _TYPE_KINDS:
         rule, why = TYPE, "jail(8) does not start the jail"
     return Finding(rule, cause, text, why, message.hint.text if message.hint else "correct it", jails=jails)
+
+
+def include(host: HostSubject) -> Iterator[Finding]:
+    """.include in a file that describes no jail: with one, jail(8) says it of the jail."""
+    for configuration in host.configurations:
+        for file in configuration.files:
+            for parameter in _parameters(file.statements):
+                if parameter.name.text == ".include" and host.release < Release.V14 and not configuration.jails:
+                    yield Finding(
+                        UNKNOWN,
+                        parameter.span,
+                        "unknown parameter: .include",
+                        "before FreeBSD 14 jail(8) takes it for a parameter and reads no other file: there is no jail",
+                        "write the jails into this file, or one file for each into /etc/jail.conf.d",
+                    )
 
 
 def unused(host: HostSubject) -> Iterator[Finding]:
@@ -118,4 +134,4 @@ def rc_lines(host: HostSubject) -> Iterator[Finding]:
             )
 
 
-RULES = (messages, unused, shell, rc_lines)
+RULES = (messages, include, unused, shell, rc_lines)

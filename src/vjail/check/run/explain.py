@@ -122,7 +122,10 @@ def _trial(host: HostSubject, trial: Trial, rule: Rule) -> Finding:
     elif rule is STOP:
         said = f"stopping {name} fails{because}: {text}"
         why = "before the jail's removal it goes on running; after it the rest is done, and the exit code is 1"
-        what_to_do = mend(text, ()) or "let the command bear that it is done already: `… || true`"
+        gone = "does not exist" in text  # destroying one end of an epair destroys the other
+        what_to_do = ("" if gone else mend(text, ())) or (
+            "take the line out, where something before it has done it already, or let it bear that: `… || true`"
+        )
     elif rule is AGAIN:
         said = f"{name} does not start again after a stop: {text}"
         why = "something of the first start is still there"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
+from vjail.check.examples import example_lines
 from vjail.check.ifconfig import of_jail
 from vjail.check.subject import JailSubject
 from vjail.conf.fstab import mount_line
@@ -65,6 +66,8 @@ def resources(jail: JailSubject, known: AbstractSet[str]) -> set[str]:
         for setting in line.settings:
             if setting.word in ("addm", "deletem") and setting.arguments and setting.arguments[0] is not None:
                 found.add(f"interface {_unit(setting.arguments[0])}")
+    for example in example_lines(jail):
+        found.add(f"interfaces of {example.name}")
     for each in jail.lines:
         text = each.value.text
         found |= {f"file {path}" for path in _PATH.findall(text) if path not in _SAFE}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
+from vjail.check.examples import example_lines
 from vjail.check.run.groups import resources
 from vjail.check.run.stage import Outcome, Remains, Stage, Unknown
 from vjail.check.subject import JailSubject
@@ -66,10 +67,11 @@ def run(stage: Stage, group: Sequence[JailSubject]) -> Seen:
     jails = [each.jail for each in group]
     names = tuple(each.name for each in group)
     before = stage.remains()
+    standing = {bridge for each in group for line in example_lines(each) for bridge in line.bridges}
     shared = [resources(each, set(names)) for each in group]
     for order in orders(names, lambda one, other: bool(shared[names.index(one)] & shared[names.index(other)])):
         seen.tried += 1
-        if not _one(stage.fork(), jails, order, before, seen):
+        if not _one(stage.fork(), jails, order, before, standing, seen):
             break
     seen.sampled = len(names) > ALL
     return seen
@@ -85,8 +87,18 @@ def orders(names: Sequence[str], share: Callable[[str, str], bool]) -> Iterator[
     yield from (pair for pair in permutations(names, 2) if share(*pair))
 
 
-def _one(stage: Stage, jails: Sequence[Jail], order: tuple[str, ...], before: Remains, seen: Seen) -> bool:
-    """Start in an order, stop in the same order, start and stop the first once more. False: it cannot be known."""
+def _one(
+    stage: Stage,
+    jails: Sequence[Jail],
+    order: tuple[str, ...],
+    before: Remains,
+    standing: Collection[str],
+    seen: Seen,
+) -> bool:
+    """Start in an order, stop in the same order, start and stop the first once more. False: it cannot be known.
+
+    `standing`: bridges that are made to stay.
+    """
     started: list[str] = []
     for name in order:
         if name in stage.running():
@@ -116,7 +128,7 @@ def _one(stage: Stage, jails: Sequence[Jail], order: tuple[str, ...], before: Re
         if name in stage.running():
             stage.stop(jails, name)  # another one depended on it
     stage.lab.settle()
-    left = stage.remains().beyond(before)
+    left = tuple(item for item in stage.remains().beyond(before) if item.rpartition(" ")[2] not in standing)
     if left and not stage.is_doubtful:
         seen.left.append(Left(order, left))
     first = order[0]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from vjail.check.ifconfig import of_jail
+from vjail.check.run.beyond import carried, directories, service
 from vjail.check.subject import HostSubject, JailSubject, Subject
 from vjail.conf.jailconf import Jail
 from vjail.conf.rcconf import RcConf
@@ -118,6 +119,7 @@ class Stage:
         return self._operate(jails, Op.STOP, names)
 
     def _operate(self, jails: Sequence[Jail], op: Op, names: Sequence[str]) -> Outcome:
+        jails = [carried(jail, self.world.release) for jail in jails]
         doubts = self.lab.doubts
         assert doubts is not None
         record = Record(doubts)
@@ -172,9 +174,11 @@ def stages(subject: Subject) -> dict[str, Stage]:
     """Each host of a lab, booted, its jails not started. Raises NotModelled for what boots a host."""
     lab = Rehearsal.of(subject.lab, release=subject.release)
     lab.doubts = []
+    lab.programs["/usr/sbin/service"] = service
     found: dict[str, Stage] = {}
     for host in subject.hosts:
         provide(lab.hosts[host.name])
+        directories(host, lab.hosts[host.name])
         boot(lab, host.name)
         granted = () if host.rc_files else tuple(_grant(lab, host))
         found[host.name] = Stage(lab, host.name, host, granted)
