@@ -96,8 +96,9 @@ def test_up_or_its_server_killed_after_each_step(box: Sandbox) -> None:
 
 def test_the_server_killed_in_up_without_keep_leaves_nothing(box: Sandbox) -> None:
     lab = install(box, "steps")
-    up = vjail(box, "up", lab)
-    until(lambda: bool(box.find("vjail.server")))
+    up = vjail(box, "up", "-v", lab)
+    assert up.stderr is not None
+    assert up.stderr.readline(), "its first step"
     kill(server(box))
     code, _, err = outcome(up)
     assert code == 1
