@@ -73,6 +73,18 @@ _FILES: Mapping[str, Mapping[str, str | None]] = {
     "E2-vlans-mended": {"vjail.yml": None, "commands": None, "fbsd": None, "sw": None},
     "E3-routing-daemons": {"vjail.yml": None, "west": None, "east": None},
     "E4-bridge-and-mtu": {"vjail.yml": None, "commands": None},
+    "C3-bridge-lab": {"vjail.yml": None, "vjail.lock": None},
+    "C2-nic-in-jail-lab": {"vjail.yml": None},
+    "E3-routing-daemons-lab": {"vjail.yml": None, "files": None, "vjail.lock": None},
+    "B5-shared-stack-lab": {"vjail.yml": None},
+    "A1-two-jails-lab": {"vjail.yml": None, "vjail.lock": None},
+    "D1-two-bridges-lab": {"vjail.yml": None, "vjail.lock": None},
+    "A2-any-order-lab": {"vjail.yml": None, "vjail.lock": None},
+    "C4-static-nat-lab": {"vjail.yml": None, "vjail.lock": None},
+    "D5-two-hosts-lab": {"vjail.yml": None, "vjail.lock": None},
+    "C1-whole-server-lab": {"vjail.yml": None},
+    "E1-bridge-lab": {"vjail.yml": None, "vjail.lock": None},
+    "E2-vlans-lab": {"vjail.yml": None},
 }
 """The files of each folder, and which of the documents' files they are to the byte."""
 

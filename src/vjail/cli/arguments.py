@@ -319,7 +319,7 @@ def _export(commands: _Commands[_Parser]) -> None:
         "export",
         "write the files that each FreeBSD host of a lab needs, and how to put them there",
         "vjail export -d out",
-        "vjail export -d out examples/A2-one-link",
+        "vjail export -d out examples/A2-any-order-lab",
         more="Nothing of vjail is needed on the hosts. A lab of several hosts has a folder for each.",
     )
     _lab_path(parser)

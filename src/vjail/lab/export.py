@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +29,19 @@ def export(lab: Lab, directory: Path) -> list[Path]:
         for name, file in spec.files.items():
             (place / name).write_bytes(file.content)
             written.append(place / name)
+        if spec.tree is not None:
+            written += _copy(spec.tree, place / "files")
         known.write_text(_readme(lab, spec))
         written.append(known)
     return written
+
+
+def _copy(tree: Path, target: Path) -> list[Path]:
+    """Copy the tree that is laid over a host; the files."""
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(tree, target, symlinks=True)
+    return sorted(path for path in target.rglob("*") if not path.is_dir())
 
 
 def _readme(lab: Lab, spec: LabHostSpec) -> str:
@@ -69,6 +80,8 @@ def _steps(lab: Lab, spec: LabHostSpec) -> Iterator[str]:
             )
         elif roots:
             yield f"Put a userland into {_paths(roots)}: `tar -xf base.txz -C {roots[0]}`, or `make installworld`."
+        if spec.tree is not None:
+            yield "Copy what is in `files`: `cp -Rp files/ /`."
         yield "Copy `jail.conf` to `/etc/jail.conf`; where there is one, add its blocks to it."
     if "devfs.rules" in files:
         yield "Add `devfs.rules` to `/etc/devfs.rules`, and `service devfs restart`."

@@ -40,14 +40,16 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
     lines: dict[str, str] = {"hostname": host.name}
     if standing:
         lines["cloned_interfaces"] = " ".join(bridge.name for bridge in standing)
+    mtus = {bridge.uplink: bridge.mtu for bridge in standing if bridge.uplink is not None and bridge.mtu is not None}
+    mtu = {card: f"mtu {number} up" for card, number in mtus.items()}
     for nic, addresses in host.addresses.items():
-        lines |= _interface(nic, addresses, "up")
+        lines |= _interface(nic, addresses, mtu.get(nic, "up"))
     for bridge in standing:
         lines |= _bridge(bridge)
     for bridge in standing:
         for card in (bridge.uplink, bridge.nat):
             if card is not None:
-                lines.setdefault(f"ifconfig_{card}", "up")
+                lines.setdefault(f"ifconfig_{card}", mtu.get(card, "up"))
         if bridge.nat is not None:
             publics = [jail.public for jail in host.jails if jail.public is not None and _is_in(jail, bridge)]
             for number, public in enumerate(publics, len(host.addresses.get(bridge.nat, ()))):

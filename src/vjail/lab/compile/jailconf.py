@@ -44,7 +44,13 @@ def _block(name: str, statements: Sequence[Statement]) -> str:
 def _statements(host: PlacedHost, jail: PlacedJail, ruleset: int | None) -> Iterator[Statement]:
     yield "path", (jail.path,)
     yield "host.hostname", (jail.hostname,)
-    yield "vnet", ()
+    if jail.shared:
+        for version in (4, 6):
+            own = [f"{card.name}|{each}" for card in jail.shared for each in card.addresses if each.version == version]
+            if own:
+                yield f"ip{version}.addr", tuple(own)
+    else:
+        yield "vnet", ()
     yield "persist", ()
     yield "exec.clean", ()
     mounts = list(_mounts(jail))
@@ -66,7 +72,9 @@ def _statements(host: PlacedHost, jail: PlacedJail, ruleset: int | None) -> Iter
     prestart += [line for vlan in jail.vlans for line in _make_vlan(vlan)]
     if prestart:
         yield "exec.prestart", tuple(prestart)
-    yield "exec.start", tuple(_start(host, jail))
+    start = list(_start(host, jail))
+    if start:
+        yield "exec.start", tuple(start)
     if jail.rc:
         yield "exec.stop", ("/bin/sh /etc/rc.shutdown jail",)
     poststop = [line for port in jail.ports for line in _leave(host, port)]
@@ -152,7 +160,8 @@ def _make_vlan(vlan: VlanPort) -> Iterator[str]:
 
 
 def _start(host: PlacedHost, jail: PlacedJail) -> Iterator[str]:
-    yield "ifconfig lo0 inet 127.0.0.1/8 up"
+    if not jail.shared:
+        yield "ifconfig lo0 inet 127.0.0.1/8 up"
     for port in jail.ports:
         bridge = host.bridge(port.network)
         mtu = f" mtu {bridge.mtu}" if bridge.mtu is not None else ""

@@ -105,6 +105,10 @@ class Jail:
         NamesOr(Named(Listed(_ADDRESS), CARD, CARDS)),
         "cards of the host that move into the jail, with their addresses",
     )
+    shared: Mapping[str, Entry[tuple[At[str], ...]]] = key(
+        Named(Listed(_ADDRESS), CARD, CARDS),
+        "no stack of its own: addresses on cards of the host, there while it runs (card: address)",
+    )
     vlans: Mapping[str, Entry[Vlan]] = key(
         Named(Structure(Vlan, "a VLAN"), r"[A-Za-z][A-Za-z0-9_.]{0,14}", "an interface's name"),
         "VLANs of the host's cards that move into the jail",
@@ -178,6 +182,9 @@ class Host:
 
     nics: Mapping[str, Entry[At[str]]] = key(Named(_NAME, CARD, CARDS), "its cards, and the wire each is on")
     files: At[str] | None = key(TEXT, "the folder with its own rc.conf, jail.conf, devfs.rules, pf.conf, hostid")
+    tree: At[str] | None = key(
+        TEXT, "a folder that is laid over its files (jails/web/etc/motd in it is /jails/web/etc/motd)"
+    )
     userland: At[str] | None = key(TEXT, "machine, minimal, or a folder to take /usr from")
     addresses: Mapping[str, Entry[tuple[At[str], ...]]] = key(
         Named(Listed(_ADDRESS), CARD, CARDS), "its cards' addresses, each with its length"

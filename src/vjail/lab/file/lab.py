@@ -55,6 +55,10 @@ def _host(
                 for each in error.problems:
                     problems.say(Place(each.path, each.line, each.column), each.text, each.hint)
     else:
+        if own is not None and own.tree is not None:
+            tree = path.parent / own.tree.value
+            if not tree.is_dir():
+                problems.say(own.tree.place, f"{tree} is no folder", "it holds files as they are to lie on the host")
         for name, text in compile_host(found, host).items():
             files[name] = HostFile(path.with_name(f"{path.name}:{host.name}") / name, text.encode())
     userland = host.userland
@@ -70,6 +74,6 @@ def _nics(host: PlacedHost, *, listed: bool) -> Mapping[str, str]:
     if listed:
         return host.nics
     named = [card for bridge in host.bridges for card in (bridge.uplink, bridge.nat) if card is not None]
-    named += [card.name for jail in host.jails for card in jail.cards]
+    named += [card.name for jail in host.jails for card in (*jail.cards, *jail.shared)]
     named += [vlan.parent for jail in host.jails for vlan in jail.vlans]
     return {card: f"{host.name}-{card}" for card in dict.fromkeys(named or [nics.FIRST])}

@@ -32,6 +32,8 @@ from vjail.lab.file.topology import Network as Subnet
 from vjail.release import DEFAULT
 
 ONE_HOST = "fbsd"
+ETHERNET = 1500
+"""The MTU of what nobody gave another."""
 _NO_PLACE = Place("")
 
 
@@ -249,6 +251,8 @@ class _Resolver:
             VlanPort(name, each.value.tag.value, each.value.on.value, self._whole(each.value.address))
             for name, each in jail.vlans.items()
         )
+        shared = tuple(Card(nic, self._whole(entry.value)) for nic, entry in jail.shared.items())
+        self._check_shared(copy, shared, bool(links))
         parts: list[Port | LinkEnd | Card | VlanPort] = [*ports, *links, *cards, *vlans]
         networks = [address.network for part in parts for address in part.addresses]
         gateways = [g for each in jail.gateway if (g := self._gateway(each, networks)) is not None]
@@ -282,6 +286,7 @@ class _Resolver:
             tuple(links),
             cards,
             vlans,
+            shared,
             tuple(gateways),
             self._routes(jail.routes),
             jail.forward is not None and jail.forward.value,
@@ -295,6 +300,28 @@ class _Resolver:
             tuple(each.value for each in jail.depend),
             {name: tuple(text.value for text in entry.value) for name, entry in jail.parameters.items()},
         )
+
+    def _check_shared(self, copy: _Copy, shared: Sequence[Card], linked: bool) -> None:
+        """A jail on its host's stack has addresses there, and nothing that needs a stack of its own."""
+        jail = copy.jail
+        for card, entry in zip(shared, jail.shared.values(), strict=True):
+            if not entry.value:
+                self._say(entry.name.place, f"no address on {card.name}", f"{card.name}: 10.0.0.5/24")
+        if not shared:
+            return
+        own: dict[str, object] = {
+            "networks": jail.networks,
+            "links": linked,
+            "nics": jail.nics,
+            "vlans": jail.vlans,
+            "gateway": jail.gateway,
+            "routes": jail.routes,
+            "forward": jail.forward,
+            "public": jail.public,
+        }
+        if more := ", ".join(name for name, value in own.items() if value):
+            place = next(iter(jail.shared.values())).name.place
+            self._say(place, f"{copy.name} shares its host's stack, and cannot have {more}", "either of the two")
 
     def _ports(
         self, host: str, copy: _Copy, bridges: Mapping[str, Bridge], pools: Mapping[str, Pool]
@@ -410,6 +437,9 @@ class _Resolver:
                 first = tags.setdefault(key, f"{copy.name}'s {name}")
                 if first != f"{copy.name}'s {name}":
                     self._say(vlan.value.tag.place, f"tag {key[1]} on {key[0]} is {first} already", "a tag of its own")
+        for copy in copies:
+            users += [(e.name, f"jail {copy.name}") for e in copy.jail.shared.values()]
+        self._check_mtus(given)
         for card, user in users:
             if card.value in taken:
                 self._say(
@@ -430,12 +460,32 @@ class _Resolver:
                     nearest(card.value, nics) or f"give it under `nics:`, as {card.value}: WIRE",
                 )
 
+    def _check_mtus(self, given: Host) -> None:
+        """A bridge's members have one MTU, and so has a card all of whose VLANs are in bridges (row E4)."""
+        first: dict[str, tuple[str, int]] = {}
+        for name, each in given.networks.items():
+            network = each.value
+            if network.uplink is not None:
+                mtu = network.mtu.value if network.mtu is not None else ETHERNET
+                other, known = first.setdefault(network.uplink.value, (name, mtu))
+                if known != mtu:
+                    self._say(
+                        network.uplink.place,
+                        f"{network.uplink.value} would carry packets of {known} bytes for {other}, {mtu} for {name}",
+                        "one `mtu:` for all networks of a card",
+                    )
+
     def _check_wires(self, hosts: Mapping[str, Host]) -> None:
         for host in hosts.values():
             for entry in host.nics.values():
                 if entry.value.value not in self._file.wires:
                     hint = nearest(entry.value.value, self._file.wires) or "add it to `wires:`"
                     self._say(entry.value.place, f"there is no wire {entry.value.value!r}", hint)
+        ids: dict[str, str] = {}
+        for name, host in hosts.items():
+            if host.hostid is not None and ids.setdefault(host.hostid.value.lower(), name) != name:
+                text = f"{ids[host.hostid.value.lower()]} has this hostid: their bridges would have one MAC address"
+                self._say(host.hostid.place, text, "another, or none: it is made from the host's name")
 
     def _check_expectations(self, expectations: Sequence[Expectation], hosts: Sequence[PlacedHost]) -> None:
         names = {jail.name for host in hosts for jail in host.jails}

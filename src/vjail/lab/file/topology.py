@@ -124,6 +124,8 @@ class PlacedJail:
     links: tuple[LinkEnd, ...] = ()
     cards: tuple[Card, ...] = ()
     vlans: tuple[VlanPort, ...] = ()
+    shared: tuple[Card, ...] = ()
+    """Cards of the host with this jail's addresses on them, of one without a stack of its own."""
     gateways: tuple[Address, ...] = ()
     routes: tuple[tuple[Network, Address], ...] = ()
     forward: bool = False
@@ -139,13 +141,13 @@ class PlacedJail:
 
     @property
     def interfaces(self) -> tuple[Port | LinkEnd | VlanPort | Card, ...]:
-        """All interfaces that are handed to it."""
+        """All interfaces that are handed to it; none where it shares its host's stack."""
         return (*self.ports, *self.links, *self.vlans, *self.cards)
 
     @property
     def addresses(self) -> tuple[Interface, ...]:
         """All its addresses."""
-        return tuple(address for each in self.interfaces for address in each.addresses)
+        return tuple(address for each in (*self.interfaces, *self.shared) for address in each.addresses)
 
 
 @dataclass(frozen=True, slots=True)
