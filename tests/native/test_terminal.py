@@ -174,7 +174,7 @@ def test_it_stops_and_goes_on_as_one_job(job):
             # PID 1 of a namespace heeds no signal of its own terminal; from outside it is stopped all the same.
             os.kill(child.pid, signal.SIGSTOP)
             assert await job.said() == "stopped"
-            assert job.foreground() == job.leader.pid
+            await asyncio.to_thread(eventually, lambda: job.foreground() == job.leader.pid)
             os.write(job.terminal, b"fg\n")
             await asyncio.to_thread(eventually, lambda: job.foreground() == child.pid)
         os.write(job.terminal, b"line\n")
