@@ -21,7 +21,8 @@ from vjail.conf.devfs_rules import (
     parse_rule,
 )
 from vjail.conf.position import Span
-from vjail.conf.shell_words import ShellSyntax, split
+from vjail.conf.sh import ShellSyntaxError
+from vjail.conf.sh.plain import split
 
 SAMPLES: tuple[tuple[str, DeviceClass | None], ...] = (
     ("ada0", DeviceClass.DISK), ("da0", DeviceClass.DISK), ("mem", DeviceClass.MEM), ("kmem", DeviceClass.MEM),
@@ -112,7 +113,7 @@ def read(file: RulesFile | None) -> Sets:
 def _add(text: str, current: Set | None, variables: Mapping[str, str], span: Span) -> Fault | None:
     try:
         words = split(text, variables)
-    except ShellSyntax as error:
+    except ShellSyntaxError as error:
         return Fault(span, error.reason)
     if current is None:
         return Fault(span, "a rule before the first [NAME=NUMBER]")

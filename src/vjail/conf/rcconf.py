@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from vjail.conf.position import Source, Span, decode, encode
-from vjail.conf.shell_commands import skip_command
-from vjail.conf.shell_words import Part, ShellSyntax, expand, read_word, skip_blanks
+from vjail.conf.sh import ShellSyntaxError
+from vjail.conf.sh.commands import skip_command
+from vjail.conf.sh.plain import expand, read_word, skip_blanks
+from vjail.conf.sh.syntax import Part
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _DECLARATION = re.compile(r"(export|readonly)(?=[ \t])")
@@ -210,7 +212,7 @@ class _Parser:
         """Read one command; the offset behind it."""
         try:
             found, end = self._plain(start)
-        except ShellSyntax as error:
+        except ShellSyntaxError as error:
             return self._pass_over(start, error.offset, error.reason)
         if found is None:
             return self._pass_over(start, start, "not a plain assignment")

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from vjail.command.rc.subr import Keyword, Rc, Script, nothing
 from vjail.conf.devfs_rules import BadHeader, Header, RuleLine, parse
 from vjail.conf.position import Source
-from vjail.conf.shell_words import ShellSyntax, split
+from vjail.conf.sh import ShellSyntaxError
+from vjail.conf.sh.plain import split
 from vjail.kernel.errno import KernelError
 
 _DEVFS = "/sbin/devfs"
@@ -58,7 +59,7 @@ async def _load_file(rc: Rc, source: Source, numbers: dict[str, str]) -> bool:
             case RuleLine(text, span):
                 try:
                     words = split(text, {**rc.conf.values, **numbers})
-                except ShellSyntax as error:
+                except ShellSyntaxError as error:
                     rc.session.err(f"{rc.program}: {span}: {error.reason}\n")
                     return False
                 code = await rc.call(_DEVFS, "rule", "-s", *ruleset, *words)

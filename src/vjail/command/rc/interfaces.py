@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from vjail.command.rc.subr import Rc
 from vjail.conf.rcconf import RcConf
-from vjail.conf.shell_words import ShellSyntax, split
+from vjail.conf.sh import ShellSyntaxError
+from vjail.conf.sh.plain import split
 
 _PSEUDO_WORDS = {"dhcp", "noauto", "nosyncdhcp", "syncdhcp", "wpa", "hostap"}
 _WITHOUT_FAMILIES = re.compile(r"(pflog|pfsync|usbus|an|ath|ipw|ipfw|iwi|iwn|ral|wi|wl|wpi)[0-9]")
@@ -51,7 +52,7 @@ def evaluated(rc: Rc, words: Sequence[str]) -> Sequence[str]:
     """Words as `eval` makes them: quotes and variables in them take effect."""
     try:
         return split(" ".join(words), rc.conf.values)
-    except ShellSyntax as error:
+    except ShellSyntaxError as error:
         rc.warn(f"{' '.join(words)}: {error.reason}")
         return words
 

@@ -34,14 +34,15 @@ _REDIRECTIONS = ("<<-", "<<", "<&", "<>", "<", ">>", ">&", ">|", ">")
 
 def parse(text: str) -> Script:
     """The script that `text` is. Raises ShellSyntaxError."""
-    reader = Reader(text, _script)
-    script = _script(reader)
+    reader = Reader(text, script_reader)
+    script = script_reader(reader)
     if reader.at < len(text):
         raise reader.fail('";;" unexpected' if reader.peek(2) == ";;" else '")" unexpected')
     return script
 
 
-def _script(reader: Reader) -> Script:
+def script_reader(reader: Reader) -> Script:
+    """The script that comes next, up to an unmatched `)` or the end."""
     return _Parser(reader).script(())
 
 
@@ -308,8 +309,8 @@ class _Parser:
         reader.text = reader.text[:start] + blank + reader.text[at:]
         if quoted:
             return Word((Literal(text, True),), reader.base + start, reader.base + at)
-        inner = Reader(text, _script, base=reader.base + start)
-        return Word(inner.here_document(), reader.base + start, reader.base + at)
+        inner = Reader(text, script_reader, base=reader.base + start)
+        return Word(inner.to_end(backslashes=True), reader.base + start, reader.base + at)
 
     # --- tokens -------------------------------------------------------------------------------------------------------
 

@@ -145,7 +145,7 @@ class Reader:
         start = self.place
         if self.text.startswith("$((", self.at) and (end := self._arithmetic_end()) is not None:
             inner = Reader(self.text[:end], self._script, self.at + 3, base=self.base)
-            expression = inner._to_end()
+            expression = inner.to_end(backslashes=False)
             self.at = end + 2
             return Arithmetic(expression, quoted, start)
         if self.text.startswith("$(", self.at):
@@ -168,27 +168,13 @@ class Reader:
         self.at += 1
         return Literal("$", quoted)
 
-    def here_document(self) -> tuple[Part, ...]:
-        """All that is left as a here-document's text: as inside double quotes, which mean nothing there."""
+    def to_end(self, *, backslashes: bool) -> tuple[Part, ...]:
+        """All that is left, as inside double quotes, which mean nothing here: a here-document's text, arithmetic."""
         parts: list[Part] = []
         while self.at < len(self.text):
             match self.text[self.at]:
-                case "\\":
+                case "\\" if backslashes:
                     parts += self._backslash(True)
-                case "$":
-                    parts.append(self._dollar(True))
-                case "`":
-                    parts.append(self._backquoted(True))
-                case character:
-                    parts.append(Literal(character, True))
-                    self.at += 1
-        return tuple(parts)
-
-    def _to_end(self) -> tuple[Part, ...]:
-        """All that is left of an arithmetic expression."""
-        parts: list[Part] = []
-        while self.at < len(self.text):
-            match self.text[self.at]:
                 case "$":
                     parts.append(self._dollar(True))
                 case "`":

@@ -19,13 +19,11 @@ from vjail.conf.pf.rules import (
     Peer,
     Pool,
     PoolType,
-    PortOp,
     RangeAddress,
     Rule,
     RuleAddress,
     TableAddress,
 )
-from vjail.conf.pf.rules import Ports as PortCondition
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.model.devices import Device
 from vjail.kernel.model.packets import IP, Icmp, Kind, Packet, Ports, Protocol
@@ -95,7 +93,7 @@ class Matcher:
 
     def _is_peer(self, anchor: str, peer: Peer, address: IP, port: int) -> bool:
         """Whether an address and a port (0: the packet has none) fit one side of a rule."""
-        if peer.ports is not None and not (port and _is_port(peer.ports, port)):
+        if peer.ports is not None and not (port and peer.ports.fit(port)):
             return False
         if isinstance(peer.address, AnyAddress):
             return True
@@ -184,29 +182,6 @@ def _is_type(packet: Packet, kind: int, code: int | None) -> bool:
     unreachable = message.kind is Kind.UNREACHABLE
     found = (_UNREACHABLE[version], message.code) if unreachable else _TYPES[version][message.kind]
     return found[0] == kind and code in (None, found[1])
-
-
-def _is_port(condition: PortCondition, port: int) -> bool:
-    first, second = condition.first, condition.second
-    match condition.op:
-        case PortOp.EQ:
-            return port == first
-        case PortOp.NE:
-            return port != first
-        case PortOp.LT:
-            return port < first
-        case PortOp.LE:
-            return port <= first
-        case PortOp.GT:
-            return port > first
-        case PortOp.GE:
-            return port >= first
-        case PortOp.BETWEEN:
-            return first < port < second
-        case PortOp.OUTSIDE:
-            return port < first or port > second
-        case PortOp.RANGE:
-            return first <= port <= second
 
 
 def _part(held: HostAddress, what: InterfaceAddress) -> Network | None:
