@@ -12,6 +12,12 @@ run() {
 
 trap '"$vjail" down --now "$lab"; exit 130' INT TERM
 
+if ! reason=$(.venv/bin/python tools/able.py); then
+    echo "No lab can be brought up here: $reason."
+    echo "IN MEMORY ONLY: the same jails on vjail's model of FreeBSD; nothing of them is on this machine."
+    .venv/bin/python tools/demo_in_memory.py "$lab"
+    exit
+fi
 run up "$lab" || exit 1
 run ls "$lab" && run exec -p "$lab" jail_01 ping -c 4 10.0.0.2
 code=$?

@@ -55,6 +55,6 @@ def _open_streams() -> None:
 
 
 def _fail(text: str) -> int:
-    from vjail.cli.lab import fail
+    from vjail.cli.say import fail
 
     return fail(text)

@@ -10,7 +10,7 @@ import sys
 import time
 from types import FrameType
 
-from vjail.cli.lab import fail
+from vjail.cli.say import fail
 from vjail.lab.userland import Machine, Natives, UserlandError, make_base
 from vjail.progress import Progress
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from vjail.check import Finding, Severity, find, read
 from vjail.check.fix import mended
 from vjail.check.report import as_json, as_sarif, line, summary, text
-from vjail.cli.lab import fail, problems
+from vjail.cli.say import fail, problems
 from vjail.lab import folder
 from vjail.lab.model import LabError
 from vjail.release import Release

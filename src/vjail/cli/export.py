@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from vjail.cli.lab import fail, problems
+from vjail.cli.say import fail, problems
 from vjail.lab import folder
 from vjail.lab.model import LabError
 

@@ -25,12 +25,6 @@ class Failed(Exception):
     """The command has failed; the texts say why."""
 
 
-def fail(text: str) -> int:
-    """Say what is wrong, as all of vjail's messages are; returns the exit code."""
-    sys.stderr.write(f"vjail: {text}\n")
-    return 1
-
-
 def connect(path: str) -> tuple[Runtime, socket.socket]:
     """The lab that was brought up from `path`, and a connection with its server. Raises Failed."""
     runtime = Runtime.of(Path(path))
@@ -89,10 +83,3 @@ def _cwd() -> str:
         return os.getcwd()
     except FileNotFoundError:
         return "/"
-
-
-def problems(error: LabError) -> int:
-    """Say all that is wrong with a lab; returns the exit code."""
-    for problem in error.problems:
-        fail(str(problem))
-    return 1

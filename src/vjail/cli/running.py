@@ -6,7 +6,8 @@ import argparse
 import os
 
 from vjail.cli.interrupts import Interrupts
-from vjail.cli.lab import Failed, attend, become, connect, fail, send
+from vjail.cli.lab import Failed, attend, become, connect, send
+from vjail.cli.say import fail
 
 
 def start(arguments: argparse.Namespace) -> int:

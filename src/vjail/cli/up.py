@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vjail.cli.interrupts import Interrupted, Interrupts
-from vjail.cli.lab import Failed, attend, connect, fail, problems, send
+from vjail.cli.lab import Failed, attend, connect, send
+from vjail.cli.say import fail, problems
 from vjail.kernel.linux.anchor import Unable
 from vjail.lab import loan
 from vjail.lab.model import LabError
