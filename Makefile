@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VJAIL = .venv/bin/vjail
 
-.PHONY: help setup demo test check bench native clean
+.PHONY: help setup demo test check bench pictures native clean
 
 help:
 	@echo "make demo    bring the example of two jails up, ping, and take it away"
@@ -29,6 +29,10 @@ check:
 
 bench:
 	@sh tools/bench.sh $(BENCH)
+
+# For maintainers: draws the examples for the documents.
+pictures: setup
+	.venv/bin/python tools/pictures.py
 
 # For maintainers: builds the native programs for every machine whose compiler is here.
 native:

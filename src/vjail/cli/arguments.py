@@ -96,6 +96,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         _exec,
         _console,
         _shell,
+        _draw,
         _export,
         _schema,
         _base,
@@ -311,6 +312,25 @@ def _shell(commands: _Commands[_Parser]) -> None:
     parser.add_argument("host", nargs="?", metavar="HOST", help="which host, where the lab has several")
     parser.add_argument("-c", dest="line", metavar="LINE", help="run this line instead of reading some")
     parser.set_defaults(run=_runs("running", "shell"))
+
+
+def _draw(commands: _Commands[_Parser]) -> None:
+    parser = _command(
+        commands,
+        "draw",
+        "draw a lab: hosts, jails, bridges, epairs, VLANs, NAT and wires",
+        "vjail draw -o lab.svg",
+        "vjail draw -o lab.drawio examples/E3-routing-daemons",
+        "vjail draw -o - --format text",
+        more="The lab need not be up: what is drawn is what its files come to, in memory. The same files give the same "
+        "bytes. A name's ending says the format: .svg .mmd .dot .drawio .txt.",
+    )
+    _lab_path(parser)
+    parser.add_argument("-o", dest="output", metavar="FILE", required=True, help="where to draw; - is standard output")
+    parser.add_argument(
+        "--format", choices=("svg", "mermaid", "dot", "drawio", "text"), help="the format (default: by FILE, or svg)"
+    )
+    parser.set_defaults(run=_runs("draw", "draw"))
 
 
 def _export(commands: _Commands[_Parser]) -> None:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vjail.lab import nics
 from vjail.lab.model import CONFIGURATION, HostFile, Lab, LabError, LabHostSpec, Problem
+
+if TYPE_CHECKING:
+    from vjail.lab.file.topology import Topology
 
 LAB_FILE = "vjail.yml"
 JAIL_CONF = "jail.conf"
@@ -25,6 +29,16 @@ def load(path: Path) -> Lab:
 
         return lab_of(path, _read, _host_files)
     return _from_folder(path.parent, path.name)
+
+
+def topology(path: Path) -> Topology | None:
+    """What a lab file comes to; None where `path` is none. Raises LabError."""
+    path = find(path)
+    if path.suffix not in (".yml", ".yaml"):
+        return None
+    from vjail.lab.file.lab import topology as resolved
+
+    return resolved(path, _read)[0]
 
 
 def keep(path: Path) -> None:
