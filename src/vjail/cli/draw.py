@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from vjail.cli.lab import fail, problems
+from vjail.cli.say import fail, problems
 from vjail.command.sh import NotModelled
 from vjail.lab.model import LabError
 from vjail.rehearsal.picture import drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_interface
 
 from vjail.kernel.observed import Iff, Inet6, Interface, Kind
 from vjail.view.picture.model import Box, BoxKind, End, HostPicture, Net, NetKind, Picture, Port
@@ -254,7 +254,9 @@ class _Host:
         return "NAT" if self.marks.translates.get(card) else "routed"
 
     def _bridge(self, interface: Interface) -> None:
-        notes = (*self.marks.networks.get(interface.name, ()), *addresses(interface))
+        own = addresses(interface)
+        shown = {str(ip_interface(each).network) for each in own}  # an address with its length says the subnet too
+        notes = (*(note for note in self.marks.networks.get(interface.name, ()) if note not in shown), *own)
         down = () if Iff.UP in interface.flags else ("down",)
         ends = tuple(self.ends.get(interface.name, ()))
         tags = {end.tag for end in ends if end.tag is not None}
