@@ -14,8 +14,11 @@ import pytest
 from vjail.check import Finding, find, read
 from vjail.check.fix import mended
 from vjail.check.report import text
+from vjail.check.script import bare, find_in_script
+from vjail.cli import main
+from vjail.conf.position import Source
 from vjail.lab import folder
-from vjail.release import Release
+from vjail.release import DEFAULT, Release
 
 HERE = Path(__file__).parent
 CASES = sorted(path for path in (HERE / "cases").iterdir() if path.is_dir())
@@ -24,6 +27,10 @@ UPDATE = bool(os.environ.get("UPDATE_GOLDENS"))
 
 
 def findings(case: Path) -> list[Finding]:
+    typed = case / "commands"
+    if typed.exists():
+        source = Source(str(typed), typed.read_bytes())
+        return find_in_script(source, bare(typed, typed.read_text()), DEFAULT)
     lab = folder.load(case)
     first = (case / "jail.conf").read_text().partition("\n")[0] if (case / "jail.conf").exists() else ""
     release = re.match(r"# FreeBSD (\d+)", first)
@@ -83,3 +90,27 @@ def test_a_page_tells_what_a_rule_is(page: Path) -> None:
     assert content.startswith(f"# {page.stem}: {rules()[page.stem]}\n")
     for heading in ("## What happens", "## The mend", "## Since"):
         assert heading in content
+
+
+EXAMPLES = HERE.parent.parent / "examples"
+SLIPS = {
+    "A3-epair-by-hand": [],
+    "B1-shared-base": ["22 VJ317"],  # a write to what is mounted read-only, which the row shows
+    "B2-jail-by-hand": [],
+    "B3-devfs-rules": [],
+    "B4-ports-tree": ["6 VJ317", "10 VJ317"],
+    "C3-bridge-by-hand": [],
+    "E1-bridge-as-printed": ["17 VJ311", "24 VJ312", "25 VJ312", "26 VJ312"],
+    "E1-bridge-with-ups": [],
+    "E2-vlans-as-printed": ["14 VJ317", "11 VJ316"],
+    "E2-vlans-mended": [],
+}
+"""The lines of the documents' typed commands in which something is found."""
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_slips_in_what_the_documents_type(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["check", "--short", str(EXAMPLES / name / "commands")])
+    told = re.findall(r"commands:(\d+):\d+: error (VJ\d+):", capsys.readouterr().out)
+    assert [" ".join(each) for each in told] == SLIPS[name]
+    assert code == bool(SLIPS[name])

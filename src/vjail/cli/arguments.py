@@ -170,12 +170,15 @@ def _check(commands: _Commands[_Parser]) -> None:
         "find what will go wrong with a host's or a lab's files, before FreeBSD does",
         "vjail check jail.conf",
         "vjail check --freebsd 15 host1/ host2/",
+        "vjail check setup-network.sh",
         "vjail check --fix",
         "vjail check --sarif > findings.sarif",
         more="Nothing is run and nothing but the files is needed. Exit 1 where an error or a warning is found. Each "
         "finding has a code, and a page docs/checks/CODE.md.",
     )
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="lab file, jail.conf or folder (default: here)")
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="lab file, jail.conf, folder, or a file of commands (default: here)"
+    )
     parser.add_argument(
         "--freebsd", type=_release, metavar="N", help=f"the release (default: the lab file's, or {DEFAULT})"
     )

@@ -12,9 +12,11 @@ from pathlib import Path
 from vjail.check import Finding, Severity, find, read
 from vjail.check.fix import mended
 from vjail.check.report import as_json, as_sarif, line, summary, text
+from vjail.check.script import bare, find_in_script, is_script
 from vjail.cli.say import fail, problems
+from vjail.conf.position import Source
 from vjail.lab import folder
-from vjail.lab.model import LabError
+from vjail.lab.model import LabError, Problem
 from vjail.release import Release
 
 _ROUNDS = 5
@@ -45,9 +47,27 @@ def check(arguments: argparse.Namespace) -> int:
 def _found(paths: list[str], release: Release | None) -> list[Finding]:
     found: list[Finding] = []
     for path in paths or ["."]:
+        if is_script(Path(path)):
+            found += _typed(Path(path), release)
+            continue
         lab = folder.load(Path(path))
         found += find(read(lab, release or lab.release))
     return found
+
+
+def _typed(path: Path, release: Release | None) -> list[Finding]:
+    """Commands, typed on the host whose files lie beside them; on a bare one where none do."""
+    try:
+        source = Source(str(path), path.read_bytes())
+    except OSError as error:
+        raise LabError(Problem(str(path), (error.strerror or "cannot be read").lower())) from None
+    try:
+        folder.find(path.parent)
+    except LabError:
+        lab = bare(path, source.data.decode(errors="surrogateescape"))
+    else:
+        lab = folder.load(path.parent)
+    return find_in_script(source, lab, release or lab.release)
 
 
 def _fix(paths: list[str], release: Release | None, findings: list[Finding]) -> list[Finding]:

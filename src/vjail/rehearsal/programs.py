@@ -22,6 +22,16 @@ Program = Callable[["ModelSession"], int | Awaitable[int]]
 """What a program does; it returns its exit code."""
 
 
+async def _csh(session: ModelSession) -> int:
+    """csh(1), fed or given commands that sh(1) takes as well."""
+    match list(session.argv[1:]):
+        case []:
+            return await session.execute_shell(session.streams.input)
+        case ["-c", line]:
+            return await session.execute_shell(line)
+    raise NotModelled(" ".join(session.argv))
+
+
 async def _sleep(session: ModelSession) -> int:
     await session.sleep(seconds(session.argv))
     return 0
@@ -116,6 +126,7 @@ They are taken to succeed, as what they work on is on the real host only."""
 PROGRAMS: Mapping[str, Program] = MappingProxyType(
     {
         **dict.fromkeys(WITHOUT_EFFECT, _without_effect),
+        "csh": _csh,
         "daemon": _daemon,
         "id": _id,
         "jib": jib,
@@ -124,6 +135,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "ls": _ls,
         "mknod": _mknod,
         "sleep": _sleep,
+        "tcsh": _csh,
     }
 )
 """By the program's name."""

@@ -170,6 +170,11 @@ class ModelSession:
             return candidates[0]
         return None
 
+    async def execute_shell(self, script: str) -> int:
+        """Be a shell that runs a script. Raises NotModelled."""
+        shell = Shell(World(self), self.environ, cwd=self.cwd, pid=self.pid or None)
+        return await shell.run(script, self.streams)
+
     async def execute(self, path: str) -> int:
         """Be the program at `path`. Raises NotModelled."""
         name = posixpath.basename(path)
@@ -184,7 +189,7 @@ class ModelSession:
             self.argv = (name, *self.argv[1:])
             return await self._answer(answering)
         if name == "sh" or name in TOOLS:
-            shell = Shell(_World(self), self.environ, cwd=self.cwd, pid=self.pid or None)
+            shell = Shell(World(self), self.environ, cwd=self.cwd, pid=self.pid or None)
             return await shell.call((path, *self.argv[1:]), self.streams, function=False)
         try:
             script = self.files.read(path)
@@ -192,7 +197,7 @@ class ModelSession:
             script = b""
         if script.startswith(b"#!/bin/sh"):
             shell = Shell(
-                _World(self), self.environ, cwd=self.cwd, name=path, positional=self.argv[1:], pid=self.pid or None
+                World(self), self.environ, cwd=self.cwd, name=path, positional=self.argv[1:], pid=self.pid or None
             )
             return await shell.run(script.decode(errors="surrogateescape"), self.streams)
         raise NotModelled(f"the program {path}")
@@ -360,7 +365,7 @@ class ModelProcess:
         self._place.host.jails.signal(self._resident, signal)
 
 
-class _World:
+class World:
     """What a shell sees: the programs of the session's host."""
 
     def __init__(self, session: ModelSession) -> None:

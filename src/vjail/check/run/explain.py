@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.ifconfig import Ifconfig, of_jail
 from vjail.check.run.failures import Broken
 from vjail.check.run.orders import Seen, Trial
 from vjail.check.run.stage import Unknown
+from vjail.check.run.state import LOOPBACK_DOWN
 from vjail.check.subject import HostSubject, JailSubject
 from vjail.conf.position import Span
 from vjail.jail.explain import explained, mend
@@ -86,6 +87,36 @@ def orders(host: HostSubject, group: Sequence[JailSubject], seen: Seen) -> Itera
     if not seen.trials:
         for left in seen.left[:1]:
             yield _left(group, left.order, left.items)
+
+
+def flaws(group: Sequence[JailSubject], granted: Collection[str], seen: Seen) -> Iterator[Finding]:
+    """What is wrong when all of a group run, of what its own lines name."""
+    for flaw in seen.flaws:
+        if re.sub(r"(?<=\d)[ab]$", "", flaw.interface) in granted:
+            continue
+        own = next((jail for jail in group if jail.name == flaw.jail), None)
+        place, jails = _named(group, flaw.interface)
+        if own is not None and flaw.rule is LOOPBACK_DOWN:
+            place, jails = own.jail.source, (own.name,)
+        if place is None and own is not None:
+            place, jails = own.jail.source, (own.name,)
+        if place is not None:
+            yield Finding(flaw.rule, place, flaw.text, flaw.why, flaw.mend, jails=jails)
+
+
+def _named(group: Sequence[JailSubject], name: str) -> tuple[Span | None, tuple[str, ...]]:
+    """Where an interface is made a member, or else first named; the bridge that jib makes, at its line."""
+    found: list[tuple[bool, Span, str]] = []
+    for jail in group:
+        for line in of_jail(jail):
+            for at, word in enumerate(line.call.words):
+                if word == name:
+                    joins = at > 0 and line.call.words[at - 1] == "addm"
+                    found.append((joins or line.creates, line.span_of(at), jail.name))
+        parameter = jail.jail.parameter("vnet.interface")
+        found += ((False, v.span, jail.name) for v in (parameter.values if parameter else ()) if v.text == name)
+    best = next((each for each in found if each[0]), found[0] if found else None)
+    return (None, ()) if best is None else (best[1], (best[2],))
 
 
 def _kind(trial: Trial, started: set[str]) -> tuple[Rule, tuple[str, ...]]:

@@ -41,6 +41,7 @@ def _host(host: HostSubject, stage: Stage) -> Iterator[Finding]:
 def _group(host: HostSubject, stage: Stage, group: Sequence[JailSubject]) -> Iterator[Finding]:
     seen = orders.run(stage, group)
     yield from explain.orders(host, group, seen)
+    yield from explain.flaws(group, stage.granted, seen)
     if not seen.broken_off and not seen.trials:
         for jail in group:
             for broken in failures.run(stage, group, jail):

@@ -9,6 +9,7 @@ from itertools import permutations
 from vjail.check.examples import example_lines
 from vjail.check.run.groups import resources
 from vjail.check.run.stage import Outcome, Remains, Stage, Unknown
+from vjail.check.run.state import Flaw, look
 from vjail.check.subject import JailSubject
 from vjail.conf.jailconf import Jail
 
@@ -52,6 +53,8 @@ class Seen:
     """Not every order was tried."""
     unknown: list[Unknown] = field(default_factory=list)
     """What is not modelled, met in any of the orders."""
+    flaws: list[Flaw] = field(default_factory=list)
+    """What is wrong when all of the group run."""
     broken_off: bool = False
     """An order could not be gone to its end."""
 
@@ -113,6 +116,8 @@ def _one(
             return True
         started.append(name)
         seen.started.add(name)
+    if started and not seen.flaws and len(order) == len(jails) and not stage.is_doubtful:
+        seen.flaws += look(stage.lab, stage.host, stage.unseen())
     for place, name in enumerate(order):
         if name not in stage.running():
             continue  # it went with another one that it depends on, or had nothing to keep it

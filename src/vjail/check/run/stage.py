@@ -152,6 +152,19 @@ class Stage:
         """The names of the jails there are."""
         return frozenset(jail.name for jail in self.lab.hosts[self.host].kernel.view().jails())
 
+    def unseen(self) -> frozenset[str]:
+        """The jails that run an /etc/rc whose rc.conf is not here, or something that is not known."""
+        unseen: set[str] = set()
+        doubted = {doubt.jid for doubt in self.lab.doubts or ()}
+        jids = {jail.name: jail.jid for jail in self.lab.hosts[self.host].kernel.view().jails()}
+        for jail in self.world.jails:
+            runs_rc = any("/etc/rc" in call.words for call in jail.calls("sh"))
+            others = any(call.name in ("dhclient", "service", "sh") for line in jail.lines for call in line.calls)
+            here = self.world.reader.origin(f"{jail.jail.text('path') or ''}/etc/rc.conf") is not None
+            if jids.get(jail.name) in doubted or (others and not (runs_rc and here)):
+                unseen.add(jail.name)
+        return frozenset(unseen)
+
     def interfaces(self) -> frozenset[str]:
         """The interfaces the host has."""
         return frozenset(each.name for each in self.lab.hosts[self.host].kernel.view().interfaces())
