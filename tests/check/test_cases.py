@@ -114,3 +114,9 @@ def test_slips_in_what_the_documents_type(name: str, capsys: pytest.CaptureFixtu
     told = re.findall(r"commands:(\d+):\d+: error (VJ\d+):", capsys.readouterr().out)
     assert [" ".join(each) for each in told] == SLIPS[name]
     assert code == bool(SLIPS[name])
+
+
+def test_the_table_names_every_rule() -> None:
+    content = (PAGES / "README.md").read_text()
+    assert [code for code in rules() if code not in content] == []
+    assert set(re.findall(r"VJ\d{3}", content)) <= set(rules())

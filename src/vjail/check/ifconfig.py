@@ -5,16 +5,19 @@ The words and how many arguments each takes are the command's own table (command
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vjail.check.lines import Call
-from vjail.check.subject import JailSubject
+from vjail.check.lines import Call, Line
 from vjail.command.ifconfig.grammar import CREATE, arity
 from vjail.command.ifconfig.words import Arity
 from vjail.conf.position import Span
 from vjail.jail.phases import Step, Where
 from vjail.release import Release
+
+if TYPE_CHECKING:
+    from vjail.check.subject import JailSubject
 
 _FAMILIES = ("inet", "inet6", "link", "ether", "lladdr")
 _TAKEN = {Arity.NONE: 0, Arity.ONE: 1, Arity.TWO: 2, Arity.OPTIONAL: 1}
@@ -88,11 +91,16 @@ class Ifconfig:
         return any(each.word == word for each in self.settings)
 
 
-def of_jail(jail: JailSubject) -> Iterator[Ifconfig]:
+def of_jail(jail: JailSubject) -> Sequence[Ifconfig]:
     """Every ifconfig line of a jail, those that jexec(8) runs in it included, in the order of its phases."""
-    for line in jail.lines:
+    return jail.ifconfigs
+
+
+def of_lines(lines: Iterable[Line], jail: str, release: Release) -> Iterator[Ifconfig]:
+    """The ifconfig lines among those of the jail called `jail`."""
+    for line in lines:
         for call in line.calls:
-            found = read(call, jail.name if line.where is Where.JAIL else None, jail.release)
+            found = read(call, jail if line.where is Where.JAIL else None, release)
             if found is not None:
                 yield found
 

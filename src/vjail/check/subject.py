@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from vjail.check.ifconfig import Ifconfig, of_lines
 from vjail.check.lines import Call, Line, read_line
 from vjail.conf.devfs_rules import RulesFile
 from vjail.conf.devfs_rules import parse as parse_devfs_rules
@@ -61,6 +62,11 @@ class JailSubject:
             values = parameter.values if parameter is not None else ()
             found += (read_line(step, where, value, environment) for value in values if value.text)
         return tuple(found)
+
+    @cached_property
+    def ifconfigs(self) -> tuple[Ifconfig, ...]:
+        """Its ifconfig lines."""
+        return tuple(of_lines(self.lines, self.name, self.release))
 
     def calls(self, *names: str) -> Iterator[Call]:
         """The commands of these names."""

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from vjail.check import Finding, Severity, find, read
+from vjail.check import Concern, Finding, Severity, find, read
 from vjail.check.fix import mended
 from vjail.check.report import as_json, as_sarif, line, summary, text
 from vjail.check.script import bare, find_in_script, is_script
@@ -37,8 +37,12 @@ def check(arguments: argparse.Namespace) -> int:
     elif arguments.sarif:
         print(json.dumps(as_sarif(findings), indent=2))
     else:
-        for finding in findings:
-            print(line(finding) if arguments.short else text(finding))
+        for concern in Concern:
+            about = [finding for finding in findings if finding.rule.concern is concern]
+            if about and concern is Concern.SECURITY:
+                print("security:")
+            for finding in about:
+                print(line(finding) if arguments.short else text(finding))
         sys.stdout.flush()
         print(summary(findings), file=sys.stderr)
     return int(any(finding.rule.severity is not Severity.NOTE for finding in findings))

@@ -21,6 +21,8 @@ SHARED_TWICE = Rule("VJ207", Severity.ERROR, "one ip4.addr or ip6.addr in two ja
 NO_INTERFACE = Rule("VJ208", Severity.WARNING, "ip4.addr or ip6.addr without an interface to put it on")
 HOST_PREFIX = Rule("VJ209", Severity.NOTE, "an IPv6 address without a prefix length")
 
+ONE_MAC = Rule("VJ210", Severity.ERROR, "one MAC address set on two interfaces")
+
 _CLASSES = ((128, 8), (192, 16), (256, 24))
 
 
@@ -184,6 +186,30 @@ def shared(host: HostSubject) -> Iterator[Finding]:
                     )
 
 
+def one_mac(host: HostSubject) -> Iterator[Finding]:
+    """`ifconfig X link ADDRESS` (ether, lladdr) with one address in two places."""
+    seen: dict[str, tuple[str, str, Span]] = {}
+    for jail in host.jails:
+        for line in of_jail(jail):
+            given = line.given
+            if line.family not in ("link", "ether", "lladdr") or given is None or ":" not in given.text:
+                continue
+            address = ":".join(f"{part:0>2}" for part in given.text.lower().split(":"))
+            span = line.span_of(given.place)
+            known = seen.setdefault(address, (jail.name, line.interface or "", span))
+            if known[:2] != (jail.name, line.interface or ""):
+                yield Finding(
+                    ONE_MAC,
+                    span,
+                    f"{address} is set on {known[1]} of jail {known[0]} too",
+                    "bridges and switches learn it now here, now there: frames for one go to the other, and "
+                    "connections hang",
+                    "an address of its own (02:… is free for private use), or none: FreeBSD makes one",
+                    related=((known[2], f"{known[1]} of {known[0]}"),),
+                    jails=(jail.name,),
+                )
+
+
 def _written(line: Ifconfig, place: int, text: str) -> tuple[Edit, ...]:
     return (Edit(line.span_of(place), text),) if line.call.is_written(place) else ()
 
@@ -227,4 +253,4 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-RULES = (masks, not_a_host, link_local, twice, shared)
+RULES = (masks, not_a_host, link_local, twice, shared, one_mac)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vjail.check.examples import example_lines
 from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.ifconfig import of_jail
 from vjail.check.lines import Line
@@ -28,6 +29,8 @@ LEFT_BEHIND = Rule("VJ611", Severity.WARNING, "an interface made at the start an
 MADE_TWICE = Rule("VJ612", Severity.ERROR, "one interface made by two jails", fatal=True)
 NO_PATH = Rule("VJ613", Severity.WARNING, "no path")
 LINK_ROOT = Rule("VJ614", Severity.WARNING, "one root for two jails")
+
+MIXED = Rule("VJ615", Severity.WARNING, "epairs with a number of their own beside some with the next free one")
 
 _SHELL_CHARACTERS = set("!\"$&'()*;<>?[\\]`{|}~")
 _SHELL_WORDS = ("cd", "export", "set", "unset", "umask", "ulimit", "eval", "exec", ".", "if", "for", "while", "alias")
@@ -283,9 +286,42 @@ def interfaces(host: HostSubject) -> Iterator[Finding]:
                 )
 
 
+def mixed(host: HostSubject) -> Iterator[Finding]:
+    """`ifconfig epair create` takes the lowest free number, which may be one that another jail asks for by name."""
+    free: list[tuple[JailSubject, Span]] = []
+    given: list[tuple[JailSubject, Span, str]] = []
+    for jail in host.jails:
+        for line in of_jail(jail):
+            if line.jail is None and line.creates and line.interface == "epair":
+                free.append((jail, line.span))
+            elif line.jail is None and line.creates and re.fullmatch(r"epair\d+", line.interface or ""):
+                given.append((jail, line.span, line.interface or ""))
+        free += ((jail, each.call.span) for each in example_lines(jail) if each.makes and each.call.name == "jib")
+    numbers = {int(name.removeprefix("epair")) for _, _, name in given}
+
+    def may_be_taken(name: str) -> bool:
+        """Whether a free number can come to be this one: all below it are taken by others."""
+        number = int(name.removeprefix("epair"))
+        return len(free) - 1 + sum(each < number for each in numbers) >= number
+
+    for jail, span in free[:1]:
+        other = next((each for each in given if each[0] is not jail and may_be_taken(each[2])), None)
+        if other is not None:
+            yield Finding(
+                MIXED,
+                span,
+                f"the next free number is taken here, and jail {other[0].name} asks for {other[2]} by name",
+                f"whoever starts first may have {other[2]} already: the other start fails (`interface {other[2]} "
+                "already exists`), or not, by the order of the starts",
+                "give every epair its number, or none; a free one can be renamed: `ifconfig $e name NAME`",
+                related=((other[1], f"{other[2]} by name"),),
+                jails=(jail.name,),
+            )
+
+
 def _end(name: str) -> str:
     """An interface that is there when the cloned `name` is."""
     return f"{name}a" if name.startswith("epair") else name
 
 
-RULES = (alive, clean, not_shell, depends, identity, interfaces)
+RULES = (alive, clean, not_shell, depends, identity, interfaces, mixed)

@@ -10,12 +10,15 @@ looked at both.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from types import CodeType, FunctionType
 
 from vjail.check.finding import Finding
+from vjail.check.run import explain, state
 from vjail.check.subject import JailSubject
 from vjail.conf.position import Span
+from vjail.jail import explain as said
 
 _UNIT = re.compile(r"\b(bridge|epair|lo|tap|tun|vlan|vxlan)(\d+)([ab]?)\b")
 _INET = re.compile(r"(?<![\d.])(\d+\.\d+\.\d+)\.(\d+)(?![\d.])")
@@ -75,6 +78,33 @@ class _Writer:
     def _stand_in(self, kind: str, word: str) -> str:
         place = self._places.setdefault((kind, word), len(self._places))
         return f"«{kind.partition(' ')[0]} {place}»"
+
+
+def _prose(function: FunctionType) -> Iterator[str]:
+    """The words of the texts in a function."""
+    constants = list(function.__code__.co_consts)
+    while constants:
+        each = constants.pop()
+        if isinstance(each, str):
+            yield from _WORD.findall(each)
+        elif isinstance(each, CodeType):
+            constants += each.co_consts
+
+
+_PROSE = frozenset(
+    word
+    for module in (explain, state, said)
+    for function in vars(module).values()
+    if isinstance(function, FunctionType)
+    for word in _prose(function)
+)
+"""The words that findings are told with."""
+
+
+def is_tellable(known: Sequence[JailSubject], own: Sequence[JailSubject]) -> bool:
+    """Whether no name that is to be put in another's place is a word of the telling (a jail called `start`, or `a`)."""
+    pairs = zip(known, own, strict=True)
+    return not any(one.name != other.name and one.name in _PROSE for one, other in pairs)
 
 
 def retold(findings: Sequence[Finding], known: Sequence[JailSubject], own: Sequence[JailSubject]) -> list[Finding]:

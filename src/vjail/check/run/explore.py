@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from vjail.check.finding import Finding
 from vjail.check.run import explain, failures, orders
-from vjail.check.run.alike import form, retold
+from vjail.check.run.alike import form, is_tellable, retold
 from vjail.check.run.groups import groups
 from vjail.check.run.stage import Stage, stages
 from vjail.check.subject import HostSubject, JailSubject, Subject
@@ -31,11 +31,12 @@ def _host(host: HostSubject, stage: Stage) -> Iterator[Finding]:
     known: dict[tuple[str, ...], tuple[Sequence[JailSubject], list[Finding]]] = {}
     for group in groups(jails):
         key = form(group, standing)
-        if key in known:
+        if key in known and is_tellable(known[key][0], group):
             yield from retold(known[key][1], known[key][0], group)
             continue
-        known[key] = group, list(_group(host, stage, group))
-        yield from known[key][1]
+        found = list(_group(host, stage, group))
+        known.setdefault(key, (group, found))
+        yield from found
 
 
 def _group(host: HostSubject, stage: Stage, group: Sequence[JailSubject]) -> Iterator[Finding]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import islice, permutations
 
 from vjail.check.examples import example_lines
-from vjail.check.run.groups import resources
+from vjail.check.run.groups import resources, share
 from vjail.check.run.stage import Outcome, Remains, Stage, Unknown
 from vjail.check.run.state import Flaw, look
 from vjail.check.subject import JailSubject
@@ -15,6 +15,8 @@ from vjail.conf.jailconf import Jail
 
 ALL = 3
 """Of so many jails every order is tried; of more, the file's, its reverse, and the two of each pair that shares."""
+PAIRS = 64
+"""Of pairs no more than so many are tried, the first of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,6 @@ class Seen:
     started: set[str]
     """The jails that started in some order."""
     tried: int = 0
-    sampled: bool = False
-    """Not every order was tried."""
     unknown: list[Unknown] = field(default_factory=list)
     """What is not modelled, met in any of the orders."""
     flaws: list[Flaw] = field(default_factory=list)
@@ -72,22 +72,21 @@ def run(stage: Stage, group: Sequence[JailSubject]) -> Seen:
     before = stage.remains()
     standing = {bridge for each in group for line in example_lines(each) for bridge in line.bridges}
     shared = [resources(each, set(names)) for each in group]
-    for order in orders(names, lambda one, other: bool(shared[names.index(one)] & shared[names.index(other)])):
+    for order in orders(names, lambda one, other: share(shared[names.index(one)], shared[names.index(other)])):
         seen.tried += 1
         if not _one(stage.fork(), jails, order, before, standing, seen):
             break
-    seen.sampled = len(names) > ALL
     return seen
 
 
-def orders(names: Sequence[str], share: Callable[[str, str], bool]) -> Iterator[tuple[str, ...]]:
-    """The orders that are tried; `share`: whether two jails have to do with one another themselves."""
+def orders(names: Sequence[str], related: Callable[[str, str], bool]) -> Iterator[tuple[str, ...]]:
+    """The orders that are tried; `related`: whether two jails have to do with one another themselves."""
     if len(names) <= ALL:
         yield from permutations(names)
         return
     yield tuple(names)
     yield tuple(reversed(names))
-    yield from (pair for pair in permutations(names, 2) if share(*pair))
+    yield from islice((pair for pair in permutations(names, 2) if related(*pair)), PAIRS)
 
 
 def _one(
