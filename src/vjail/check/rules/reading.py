@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.subject import HostSubject
 from vjail.conf.jailconf import Kind, Message
+from vjail.conf.jailconf.parameters import first_release
 from vjail.conf.jailconf.syntax import Block, Parameter, Quoted, Statement, Variable
 from vjail.release import Release
 
@@ -18,6 +19,8 @@ TYPE = Rule("VJ004", Severity.ERROR, "a value of the wrong type")
 UNUSED = Rule("VJ005", Severity.NOTE, "a variable that nothing uses")
 SHELL = Rule("VJ006", Severity.ERROR, "a line that is no shell command")
 RC_LINE = Rule("VJ007", Severity.WARNING, "a line of rc.conf that is no assignment")
+
+MAY_BE_UNKNOWN = Rule("VJ008", Severity.NOTE, "a parameter this FreeBSD may not have")
 
 _VALUE_KINDS = frozenset(
     {
@@ -37,8 +40,24 @@ def messages(host: HostSubject) -> Iterator[Finding]:
         if jail.jail.failed:
             continue
         for message in jail.checked.messages:
-            if message.kind is not Kind.HOSTNAME_LOOKUP and message.kind is not Kind.FSTAB_UNREADABLE:
+            if message.kind is Kind.UNKNOWN_PARAMETER and _is_uncertain(message, host.release):
+                yield Finding(
+                    MAY_BE_UNKNOWN,
+                    message.cause,
+                    f"{message.cause.text if message.cause else 'a parameter'} is in FreeBSD 15; whether 14 has it is "
+                    "not known here",
+                    "a kernel that has it not refuses the jail (`unknown parameter`); the jail was not run on the model",
+                    "ask the host: sysctl -d security.jail.param",
+                    jails=(jail.name,),
+                )
+            elif message.kind is not Kind.HOSTNAME_LOOKUP and message.kind is not Kind.FSTAB_UNREADABLE:
                 yield _finding(message, (jail.name,))
+
+
+def _is_uncertain(message: Message, release: Release) -> bool:
+    """Whether a parameter was seen in 15 and not in 13, and 14 is asked for."""
+    name = message.cause.text if message.cause is not None else ""
+    return release is Release.V14 and first_release(name) is Release.V15
 
 
 def _finding(message: Message, jails: tuple[str, ...]) -> Finding:
