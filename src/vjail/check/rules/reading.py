@@ -46,7 +46,7 @@ def messages(host: HostSubject) -> Iterator[Finding]:
                     message.cause,
                     f"{message.cause.text if message.cause else 'a parameter'} is in FreeBSD 15; whether 14 has it is "
                     "not known here",
-                    "a kernel that has it not refuses the jail (`unknown parameter`); the jail was not run on the model",
+                    "a kernel that has it not refuses the jail (`unknown parameter`); the jail was not run here",
                     "ask the host: sysctl -d security.jail.param",
                     jails=(jail.name,),
                 )
