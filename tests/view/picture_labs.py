@@ -38,11 +38,12 @@ def host(name: str, count: int, bridges: int = 1, *, links: bool = True) -> Host
             members[at].append(f"epair{unit}a")
             own.append(interface(f"epair{unit}a", Kind.EPAIR, f"epair{unit}"))
             inner.append(
-                interface(f"epair{unit}b", Kind.EPAIR, f"epair{unit}", f"10.{at}.{number >> 8}.{number & 255}")
+                interface(f"epair{unit}b", Kind.EPAIR, f"epair{unit}", f"10.{at & 255}.{number >> 8}.{number & 255}")
             )
             unit += 1
         if links and number % 4 in (1, 2) and number < 9:
-            inner.append(interface(f"epair9{number // 4}{'ab'[number % 4 - 1]}", Kind.EPAIR, f"epair9{number // 4}"))
+            link = f"epair900{number // 4}"
+            inner.append(interface(f"{link}{'ab'[number % 4 - 1]}", Kind.EPAIR, link))
         if number == 3:
             inner.append(interface("vlan7", Kind.VLAN, "vlan7", vlan=Vlan(7, "em0", visible=False)))
         jails.append(jail(number, f"node{number}" if number > 2 else ("web", "router")[number - 1], *inner))

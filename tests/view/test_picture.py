@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from picture_labs import lab
+from picture_labs import bridge, interface, jail, lab
 
+from vjail.kernel.observed import Kind, Lagg, LaggPort, LaggPortFlag, LaggProtocol
 from vjail.view.picture import Format, folded, gather, rendered
 from vjail.view.picture.drawing import Drawing, Line, Shape
 from vjail.view.picture.fold import MOST
 from vjail.view.picture.layout import layout
 from vjail.view.picture.model import Box, BoxKind, End, HostPicture, Net, NetKind, Picture, Port
+from vjail.view.topology import HostView, JailView, LabView, Stack
 
 GOLDEN = Path(__file__).parent / "pictures"
 SIZES = [(1, 1, 1), (3, 1, 1), (6, 1, 2), (6, 3, 2), (20, 1, 3), (20, 4, 2), (60, 1, 4), (1000, 1, 3), (400, 3, 5)]
@@ -112,7 +115,7 @@ def test_pictures_of_all_sizes(count: int, hosts: int, bridges: int) -> None:
     drawing = layout(found)
     check(drawing)
     assert sum(len(host.boxes) for host in found.hosts) <= MOST + hosts * 20
-    assert drawing.width < 2400
+    assert max(drawing.width / 1600, drawing.height / 900) < 2, "it cannot be read on a slide"
     jails = sum(box.count for host in found.hosts for box in host.boxes if box.kind is BoxKind.JAIL)
     assert jails == count * hosts
 
@@ -146,6 +149,39 @@ def test_xml_is_well_formed(form: Format, count: int, hosts: int, bridges: int) 
         edges = [cell for cell in cells.values() if "edge" in cell.attrib]
         assert edges
         assert all(cell.attrib["source"] in cells and cell.attrib["target"] in cells for cell in edges)
+
+
+def test_a_lagg_has_the_plugs_of_its_ports() -> None:
+    ports = tuple(LaggPort(name, LaggPortFlag(0)) for name in ("em0", "em1"))
+    lagg = replace(interface("lagg0", Kind.LAGG, "lagg0", "192.0.2.1"), lagg=Lagg(LaggProtocol.LACP, ports))
+    nics = (interface("em0", Kind.NIC, "em0"), interface("em1", Kind.NIC, "em1"))
+    host = HostView("a", "13", Stack((*nics, lagg)), (), {"em0": "left", "em1": "right"})
+    found = gather(LabView("lab", "/lab", [host]), {})
+    assert [(card.title, card.notes, card.plugs) for card in found.hosts[0].cards] == [
+        ("lagg0", ("lacp: em0 em1", "192.0.2.1/16"), ("em0", "em1"))
+    ]
+    assert [(wire.title, wire.ends) for wire in found.wires] == [
+        ("left", (End("a/lagg0", 0),)),
+        ("right", (End("a/lagg0", 1),)),
+    ]
+    check(layout(found))
+
+
+def test_what_leads_nowhere_is_drawn_too() -> None:
+    """An epair between two bridges, a bridge within a jail, a stopped jail, one on the host's stack, a cut wire."""
+    epairs = [interface(name, Kind.EPAIR, name[:-1]) for name in ("epair0a", "epair0b", "epair1a")]
+    bridges = (bridge("bridge0", ["epair0a", "epair1a"]), bridge("bridge1", ["epair0b"]))
+    inner = (interface("epair1b", Kind.EPAIR, "epair1"), bridge("bridge2", ["epair1b"], "10.0.0.1"))
+    jails = [
+        jail(1, "router", *inner),
+        JailView(0, "off", "/", "", "stopped", 0, None),
+        JailView(3, "shared", "/", "", "active", 1, None, None, ("192.0.2.1",)),
+    ]
+    own = (interface("em0", Kind.NIC, "em0", "192.0.2.1"), *epairs, *bridges)
+    lab = LabView("lab", "/lab", [HostView("a", "13", Stack(own), jails, {"em0": "w"})], {"w"}, {"w": "eth1"})
+    found = gather(lab, {})
+    assert rendered(found, Format.TEXT) == (GOLDEN / "odd.text").read_text()
+    check(layout(found))
 
 
 def test_names_cannot_become_markup() -> None:

@@ -27,18 +27,25 @@ class Marks:
 def gather(lab: LabView, marks: Mapping[str, Marks]) -> Picture:
     """The picture of a lab. `marks` by host."""
     hosts = [_Host(host, marks.get(host.name, Marks())) for host in lab.hosts]
-    used = {(host.view.name, plug) for host in hosts for card in host.cards.values() for plug in card.plugs}
+    used = {
+        (host.view.name, plug): (card.key, number)
+        for host in hosts
+        for card in host.cards.values()
+        for number, plug in enumerate(card.plugs)
+    }
     wires = [_wire(lab, wire, nics, used) for wire, nics in lab.wires().items()]
     return Picture(lab.name, tuple(host.picture() for host in hosts), tuple(wire for wire in wires if wire.ends))
 
 
-def _wire(lab: LabView, wire: str, nics: list[tuple[str, str]], used: set[tuple[str, str]]) -> Net:
+def _wire(
+    lab: LabView, wire: str, nics: list[tuple[str, str]], plugs: Mapping[tuple[str, str], tuple[str, int]]
+) -> Net:
     notes = (f"this machine's {lab.uplinks[wire]}",) if wire in lab.uplinks else ()
     cut = wire in lab.cut
     ends = [
-        End(f"{host}/{nic}", 0, "unplugged" if f"{host}:{nic}" in lab.cut else "")
+        End(*plugs[host, nic], "unplugged" if f"{host}:{nic}" in lab.cut else "")
         for host, nic in nics
-        if (host, nic) in used
+        if (host, nic) in plugs
     ]
     return Net(f"wire/{wire}", NetKind.WIRE, wire, (*notes, "cut") if cut else notes, tuple(ends), cut=cut)
 
@@ -176,6 +183,18 @@ class _Host:
                     self._join(bridge, End(card.key, card.port()))
             elif interface.kind is Kind.LOOPBACK and addresses(interface):
                 self._host_box().port(name, *addresses(interface))
+
+        for lagg in self.own.values():
+            if lagg.lagg is not None:
+                self._gather_ports(self._lower(lagg.name), [port.name for port in lagg.lagg.ports])
+
+    def _gather_ports(self, lagg: _Draft, ports: list[str]) -> None:
+        """The cards that are a lagg's ports, and nothing else, are within its box."""
+        for name in ports:
+            card = self.cards.get(self.own[name].drivername)
+            if card is not None and card is not lagg and not card.ports and not card.notes:
+                lagg.plugs += card.plugs
+                del self.cards[self.own[name].drivername]
 
     def _is_wired(self, nic: str) -> bool:
         return sum(wire == self.view.nics[nic] for wire in self.view.nics.values()) > 1 or Iff.UP in self.own[nic].flags

@@ -11,8 +11,10 @@ from vjail.view.picture.drawing import Drawing, Style, Text, width
 from vjail.view.picture.host_layout import PlacedHost, broken, host_layout
 from vjail.view.picture.model import Net, Picture
 
-_WIDEST = 1500
-"""Where a row of boxes, or of hosts, is broken."""
+_SLIDE = (1600, 900)
+_ONE_HOST = ((1000, 1000), (1500, 1500), (2100, 2100))
+_HOSTS = tuple((boxes, hosts) for hosts in (1700, 2500, 3400) for boxes in (500, 750, 1100, 1500))
+"""Where a row of boxes, and one of hosts, is broken."""
 _MARGIN = 24
 _HOSTS_APART = 36
 _HEAD = 52
@@ -20,10 +22,15 @@ _BELOW = 16
 
 
 def layout(picture: Picture) -> Drawing:
-    """The picture with places."""
-    share = max(_WIDEST / max(min(len(picture.hosts), 3), 1), 480)
-    hosts = [host_layout(host, share if len(picture.hosts) > 1 else _WIDEST) for host in picture.hosts]
-    rows = broken(hosts, [host.drawing.width for host in hosts], _HOSTS_APART, _WIDEST + 300)
+    """The picture with places: of some ways to break rows, that which is largest on a slide."""
+    drawings = [_laid_out(picture, *ways) for ways in (_ONE_HOST if len(picture.hosts) == 1 else _HOSTS)]
+    return min(drawings, key=lambda made: max(made.width / _SLIDE[0], made.height / _SLIDE[1], 1))
+
+
+def _laid_out(picture: Picture, widest: float, widest_row: float) -> Drawing:
+    """The picture, of which no row of boxes and no row of hosts is wider."""
+    hosts = [host_layout(host, widest) for host in picture.hosts]
+    rows = broken(hosts, [host.drawing.width for host in hosts], _HOSTS_APART, widest_row)
     made = Drawing.empty()
     plugged = [_plugs(picture.wires, row) for row in rows]
     placed = [_beside([host.drawing.width for host in row]) for row in rows]
