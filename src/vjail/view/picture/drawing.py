@@ -13,13 +13,13 @@ from vjail.view.picture.model import BoxKind, NetKind
 
 
 class Style(enum.Enum):
-    """How a text is set: class, size in pixels, width of a character as a part of the size."""
+    """How a text is set: class, size in pixels, width of a usual character as a part of the size."""
 
-    LAB = ("lab", 20, 0.62)
-    HOST = ("host-name", 16, 0.64)
-    TITLE = ("title", 13, 0.66)
+    LAB = ("lab", 20, 0.7)
+    HOST = ("host-name", 16, 0.7)
+    TITLE = ("title", 13, 0.7)
     MONO = ("mono", 11, 0.605)
-    NOTE = ("note", 11, 0.56)
+    NOTE = ("note", 11, 0.64)
     BAR = ("bar-text", 12, 0.605)
 
     @property
@@ -28,10 +28,22 @@ class Style(enum.Enum):
         return int(self.value[1])
 
 
+_WIDE, _NARROW = frozenset("mwMW@%×→…"), frozenset("ijlftrI.,:;'|!()/- ")
+
+
 def width(text: str, style: Style) -> float:
-    """An estimate of a text's width, rather too much; characters of East Asia take two places."""
-    places = sum(2 if ord(letter) >= 0x1100 and letter not in "…–→×" else 1 for letter in text)
-    return places * style.value[1] * style.value[2]
+    """An estimate of a text's width, rather too much."""
+    even = style in (Style.MONO, Style.BAR)
+    return sum(_places(letter, even=even) for letter in text) * style.size * float(style.value[2])
+
+
+def _places(letter: str, *, even: bool) -> float:
+    """How wide a character is, beside the usual one; those of East Asia take two places."""
+    if letter >= "\u1100" and letter not in _WIDE:
+        return 2
+    if even:
+        return 1
+    return 1.6 if letter in _WIDE else 0.7 if letter in _NARROW else 1.15 if letter.isupper() else 1
 
 
 @dataclass(frozen=True, slots=True)
