@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vjail.check import Finding, find, read
+from vjail.check import Finding, Severity, find, read
 from vjail.check.fix import mended
 from vjail.check.report import text
 from vjail.check.script import bare, find_in_script
@@ -120,3 +120,21 @@ def test_the_table_names_every_rule() -> None:
     content = (PAGES / "README.md").read_text()
     assert [code for code in rules() if code not in content] == []
     assert set(re.findall(r"VJ\d{3}", content)) <= set(rules())
+
+
+SLIPS_OF_EXAMPLES = {
+    "C3-rc-conf-as-printed": {"VJ701"},
+    "D2-interfaces-in-one-string": {"VJ101"},
+    "D3-blackhole-in-start": {"VJ221"},
+    "D4-delete-for-deletem": {"VJ104"},
+    "D5-one-hostid": {"VJ801"},
+}
+"""The errors in the documents' own files; the others work."""
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
+def test_only_the_documents_slips_are_errors(name: str) -> None:
+    lab = folder.load(EXAMPLES / name)
+    found = find(read(lab, lab.release))
+    wrong = {finding.rule.code for finding in found if finding.rule.severity is Severity.ERROR}
+    assert wrong == SLIPS_OF_EXAMPLES.get(name, set())

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from vjail.check.finding import Edit, Finding, Rule, Severity
 from vjail.check.ifconfig import Given, Ifconfig, of_jail
+from vjail.check.segments import segments
 from vjail.check.subject import HostSubject, JailSubject
 from vjail.conf.position import Span
 from vjail.release import Release
@@ -128,24 +129,25 @@ def link_local(host: HostSubject) -> Iterator[Finding]:
 
 
 def twice(host: HostSubject) -> Iterator[Finding]:
-    """One address set in two jails."""
-    seen: dict[str, tuple[str, Span]] = {}
+    """One address set in two jails of one network: separate networks may well have the same addresses."""
+    network = segments(host)
+    seen: dict[tuple[str, str], tuple[str, Span]] = {}
     for jail in host.jails:
         for line in of_jail(jail):
             given = line.given
-            if given is None or given.alias < 0 or line.jail is None:
+            if given is None or given.alias < 0 or line.jail is None or line.interface is None:
                 continue
             parsed = _inet(given.address) or _inet6(given.address)
             if parsed is None or parsed.is_loopback or parsed.is_link_local:
                 continue
-            key = str(parsed)
+            key = network(line.interface), str(parsed)
             first = seen.setdefault(key, (line.jail, line.span_of(given.place)))
             if first[0] != line.jail:
                 yield Finding(
                     TWICE,
                     line.span_of(given.place),
-                    f"{key} is the address of jail {first[0]} too",
-                    "in one network the neighbours learn now the one, now the other; connections break",
+                    f"{parsed} is the address of jail {first[0]} too",
+                    "they are in one network, where the neighbours learn now the one, now the other; connections break",
                     "an address of its own",
                     related=((first[1], f"given to {first[0]} here"),),
                     jails=(jail.name,),

@@ -83,6 +83,8 @@ def resources(jail: JailSubject, known: AbstractSet[str]) -> set[str]:
         if line.jail in known and not inside:
             found.add(f"jail {line.jail}")
         if inside:
+            # What is renamed in the jail comes home by that name.
+            found |= {f"interface {each.arguments[0]}" for each in line.settings if each.word == "name"}
             continue
         words = {setting.word for setting in line.settings} | ({"create"} if line.creates else set())
         bridge = line.interface
