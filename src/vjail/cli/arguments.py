@@ -88,6 +88,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     for add in (
         _show,
         _check,
+        _plan,
         _up,
         _down,
         _start_stop,
@@ -205,12 +206,32 @@ def _up(commands: _Commands[_Parser]) -> None:
         "--jail", action="append", default=[], metavar="NAME", help="start this jail only (and those it depends on)"
     )
     parser.add_argument("--no-jails", action="store_true", help="start no jails, only the hosts")
+    parser.add_argument("--dry-run", action="store_true", help="do nothing, show what would be done, as `vjail plan`")
     parser.add_argument("--keep", action="store_true", help="leave what came up where something fails")
     parser.add_argument(
         "--freebsd", type=_release, metavar="N", help=f"the release to be (default: the lab file's, or {DEFAULT})"
     )
     _verbose(parser)
     parser.set_defaults(run=_runs("up", "up"))
+
+
+def _plan(commands: _Commands[_Parser]) -> None:
+    parser = _command(
+        commands,
+        "plan",
+        "show what `vjail up` would do: the commands in order; of a lab that is up, what differs and why",
+        "vjail plan",
+        "vjail plan --json examples/A2-any-order-lab",
+        more="Nothing is changed. A lab that is not up is looked at in memory, on any machine and with no privileges.",
+    )
+    _lab_path(parser)
+    parser.add_argument("--jail", action="append", default=[], metavar="NAME", help="of this jail only")
+    parser.add_argument("--no-jails", action="store_true", help="of the hosts only")
+    parser.add_argument(
+        "--freebsd", type=_release, metavar="N", help=f"the release to be (default: the lab file's, or {DEFAULT})"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_runs("plan", "plan"))
 
 
 def _down(commands: _Commands[_Parser]) -> None:

@@ -24,6 +24,11 @@ from vjail.lab.runtime import Runtime
 
 def up(arguments: argparse.Namespace) -> int:
     """`vjail up [PATH]`."""
+    if arguments.dry_run:
+        from vjail.cli.plan import plan
+
+        arguments.json = False
+        return plan(arguments)
     from vjail.lab import folder  # YAML takes its time, and only this needs it always
 
     path = Path(arguments.path)

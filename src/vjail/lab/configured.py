@@ -40,6 +40,11 @@ def configured(files: Files, release: Release) -> Configured:
     return Configured(tuple(read), tuple(check_types(jail, release, world=world) for jail in seen.values()))
 
 
+def by_name(found: Configured) -> dict[str, Checked]:
+    """The jails by what they are called."""
+    return {checked.jail.text("name") or checked.jail.block or "": checked for checked in found.jails}
+
+
 def needed(jails: Sequence[Checked]) -> Iterator[JailFiles]:
     """What matters of jails for what their host's tree must hold (userland/needs.py)."""
     for checked in jails:

@@ -116,6 +116,28 @@ class RunningLab:
         records: list[Any] = [record for _, record in self._journal.records("starting")]
         return [record["jail"] for record in records if record["host"] == host]
 
+    def note_older(self, host: str, jail: str, path: str, jid: int) -> None:
+        """Record that a jail that runs was started with an older jail.conf, which is kept on its host."""
+        self._journal.put("older", f"{host}:{jail}", {"host": host, "jail": jail, "path": path, "jid": jid})
+
+    def forget_older(self, host: str, jail: str) -> None:
+        """A jail is as its host's jail.conf says."""
+        self._journal.drop("older", f"{host}:{jail}")
+
+    def older(self, host: str) -> dict[str, tuple[str, int]]:
+        """The jails of a host with an older jail.conf: where it is, and the number of the jail that it is of."""
+        records: list[Any] = [record for _, record in self._journal.records("older")]
+        return {each["jail"]: (each["path"], each["jid"]) for each in records if each["host"] == host}
+
+    def note_laid(self, host: str, names: Iterable[str]) -> None:
+        """Record which files of a host's /etc its lab brought."""
+        self._journal.put("laid", host, {"names": sorted(names)})
+
+    def laid(self, host: str) -> list[str]:
+        """The files that the lab brought."""
+        found: list[Any] = [record["names"] for name, record in self._journal.records("laid") if name == host]
+        return found[0] if found else []
+
     def settle(self) -> None:
         """Let everything be as the hosts' kernels have it."""
         for host in self.hosts.values():
@@ -132,8 +154,11 @@ class RunningLab:
         spaces.end_host(init)
         self.provisioner.discard(self._tree / "hosts" / name)
         self._journal.drop("host", name)
+        self._journal.drop("laid", name)
         for jail in self.half_started(name):
             self.note_starting(name, jail, False)
+        for jail in self.older(name):
+            self.forget_older(name, jail)
         self._store.forget(name)
 
     def _clear_away(self, known: Mapping[str, Mapping[str, Any]]) -> None:

@@ -13,11 +13,13 @@ from vjail.command.rc.subr import ENVIRONMENT
 from vjail.jail import environment
 from vjail.jail.explain import explained, mend
 from vjail.kernel.errno import KernelError
+from vjail.lab.changes import as_json_value
 from vjail.release import Release
 from vjail.server.connection import Opening
 from vjail.server.host import LabHost
 from vjail.server.lab import RunningLab
 from vjail.server.looking import seen
+from vjail.server.renew import running
 from vjail.server.request import Request, Unfit
 from vjail.server.session import AgentSession, Streams
 from vjail.server.up import Up, Wanted
@@ -61,6 +63,16 @@ async def _up(request: Request) -> int:
     release = Release.parse(details["release"]) if details["release"] is not None else None
     wanted = Wanted(Path(details["path"]), details["shown"], tuple(details["jails"]), details["no_jails"], release)
     return await Up(request, wanted).run()
+
+
+async def _running(request: Request) -> int:
+    """What runs, for a plan; that is made by who asks."""
+    hosts = {
+        host.name: {"release": str(host.release), **as_json_value(running(request.lab, host))}
+        for host in request.lab.hosts.values()
+    }
+    request.streams.write(1, json.dumps(hosts) + "\n")
+    return 0
 
 
 async def _down(request: Request) -> int:
@@ -260,6 +272,7 @@ _CHANGES = frozenset(("up", "down", "start", "stop"))
 """What starts and stops jails, one command at a time."""
 _ANSWERS: Mapping[str, Callable[[Request], Awaitable[int]]] = {
     "up": _up,
+    "running": _running,
     "down": _down,
     "start": _start,
     "stop": _stop_command,

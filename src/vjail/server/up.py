@@ -25,20 +25,19 @@ from vjail.kernel.errno import KernelError
 from vjail.kernel.linux.conversation import ProgramError
 from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.operations import RemoveJail, Unmount
-from vjail.lab.configured import Configured, configured
+from vjail.lab.configured import Configured, by_name, configured
 from vjail.lab.folder import load
 from vjail.lab.model import Lab, LabError, LabHostSpec
 from vjail.lab.userland import UserlandError
 from vjail.release import Release
 from vjail.server.host import LabHost
 from vjail.server.provision import files_at
+from vjail.server.renew import CONSOLE, Before, carry_out, end_host, put_back, refresh, renewal
 from vjail.server.request import Request
 from vjail.server.session import AgentSession, Streams
 from vjail.server.waiting import reason
 from vjail.server.watcher import Watcher, advice, placed
 
-CONSOLE = "/var/log/console.log"
-"""Where on a host what its boot says is kept."""
 _log = logging.getLogger(__name__)
 
 
@@ -59,12 +58,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A host that is there; `fresh`: it has not booted yet."""
+    """A host that is there; `fresh`: it has not booted yet; `before`: it runs, and got other files than it had."""
 
     host: LabHost
     spec: LabHostSpec
     found: Configured
     fresh: bool
+    before: Before | None = None
 
 
 class Up:
@@ -94,6 +94,7 @@ class Up:
         except NetlinkError as error:
             self._problem(f"{self._wanted.shown}: {', '.join(lab.uplinks.values())}: {error.strerror}")
             return 1
+        await self._end_hosts(lab)
         hosts = [prepared for spec in lab.hosts.values() if (prepared := self._prepare(lab, spec)) is not None]
         # Hosts that are there have booted, also where others cannot be: they may stay.
         await self._boot_fresh([prepared for prepared in hosts if prepared.fresh])
@@ -130,6 +131,7 @@ class Up:
         there = self._lab
         host = there.hosts.get(spec.name)
         fresh = host is None
+        before: Before | None = None
         root = there.root_of(spec.name)
         self._progress.step(f"host {spec.name}")
         try:
@@ -138,10 +140,12 @@ class Up:
                 root.parent.mkdir(parents=True)
                 mounts += there.provisioner.make_host(lab, spec, root)
             else:
-                _refresh(host, spec)
+                before = refresh(there, host, spec)
             with files_at(root) as files:
                 found = configured(files, lab.release)
             if not self._is_well_formed(spec, found):
+                if host is not None and before is not None:
+                    put_back(host, before)
                 return None
             more, obstacles = there.provisioner.make_bases(spec, root, found, host.space if host else None)
             for obstacle in obstacles:
@@ -151,13 +155,14 @@ class Up:
                 return None
             if host is None:
                 host = there.make_host(lab, spec, [*mounts, *more])
+                there.note_laid(spec.name, spec.files)
             else:
                 there.note(host, more)
         except (UserlandError, OSError, NetlinkError, ProgramError) as error:
             _log.info("host %s", spec.name, exc_info=True)
             self._problem(f"{spec.name}: {error}")
             return None
-        return Prepared(host, spec, found, fresh)
+        return Prepared(host, spec, found, fresh, before)
 
     def _is_well_formed(self, spec: LabHostSpec, found: Configured) -> bool:
         """Say what is wrong with the text of a host's jail.conf."""
@@ -240,7 +245,7 @@ class Up:
         host = prepared.host
         view = host.kernel.view()
         await self._take_back(prepared, self._lab.half_started(host.name))
-        chosen = self._chosen(prepared)
+        chosen = list(dict.fromkeys((*self._chosen(prepared), *await self._renew(prepared))))
         running = {jail.name for jail in view.jails()}
         missing = [name for name in chosen if name not in running]
         if not missing:
@@ -263,6 +268,32 @@ class Up:
                 await self._take_back(prepared, list(watcher.under_way))
                 raise
         self._report(prepared, watcher, "".join(said), missing)
+
+    async def _renew(self, prepared: Prepared) -> list[str]:
+        """Change what differs of a host that was up already; the jails that are to start again."""
+        host = prepared.host
+        if prepared.before is None:
+            return []
+        chosen, new = self._chosen(prepared), by_name(prepared.found)
+        only = chosen if self._wanted.jails or self._wanted.no_jails else None
+        found = renewal(host, prepared.before, new, chosen, only)
+        where = f"{host.name}: " if len(self._lab.hosts) > 1 else ""
+        for line in found.told():
+            self._progress.line(f"{where}{line}")
+        stops = sum(each.fate.stops for each in found.jails)
+        watcher = Watcher(self._progress, stops, host.name if where else "")
+        with self._console(host, lambda _, __: None) as streams:
+            session = AgentSession(host, self._request.caller("up"), streams, watcher)
+            for problem in await carry_out(self._lab, found, new, session):
+                self._problem(problem)
+        return found.restarts
+
+    async def _end_hosts(self, lab: Lab) -> None:
+        """Take hosts away that the lab does not have any more."""
+        for host in [host for name, host in self._lab.hosts.items() if name not in lab.hosts]:
+            self._progress.line(f"{host.name}: stop: it is no host of the lab any more")
+            with self._console(host, lambda _, __: None) as streams:
+                await end_host(self._lab, host, AgentSession(host, self._request.caller("up"), streams))
 
     async def _take_back(self, prepared: Prepared, jails: Sequence[str]) -> None:
         """Remove jails that had begun to start when that was interrupted, with what was mounted for them."""
@@ -365,16 +396,6 @@ async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
-
-
-def _refresh(host: LabHost, spec: LabHostSpec) -> None:
-    """Give a running host the files of /etc that have changed in the lab's folder since."""
-    files = host.files()
-    for name, file in spec.files.items():
-        path = f"/etc/{name}"
-        with contextlib.suppress(KernelError):
-            if files.kind(path) is None or files.read(path) != file.content:
-                files.write(path, file.content)
 
 
 def _remove(view: View, name: str, path: str | None) -> None:

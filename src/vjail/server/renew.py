@@ -1,0 +1,193 @@
+"""A lab that is up becomes what its files say now: what differs is changed, and nothing else.
+
+What becomes of each jail says lab/changes.py. A jail is stopped with the jail.conf that it was started with: where a
+host is given another one, the old one is kept on the host, and noted for the jails that run, until each has come over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vjail.command.jail.world import World
+from vjail.command.rc.subr import ENVIRONMENT
+from vjail.conf.jailconf import Checked, check_types
+from vjail.conf.jailconf import load as load_jail_conf
+from vjail.kernel.errno import KernelError
+from vjail.lab.changes import (
+    Fate,
+    Files,
+    HostChange,
+    JailChange,
+    RunningHost,
+    changed_rulesets,
+    host_change,
+    jail_changes,
+)
+from vjail.lab.configured import by_name, configured
+from vjail.lab.model import CONFIGURATION, LabHostSpec
+from vjail.server.host import LabHost
+from vjail.server.lab import RunningLab
+from vjail.session import Session
+
+CONSOLE = "/var/log/console.log"
+"""Where on a host is kept what its boot, and commands of `vjail up`, say."""
+
+_REMOVED = ("jail.conf", "devfs.rules", "pf.conf")
+"""Files that a host has only of its lab: they go with it."""
+
+
+def files_of(host: LabHost) -> dict[str, bytes]:
+    """The files of a running host that a lab may bring."""
+    found: dict[str, bytes] = {}
+    files = host.files()
+    for name in CONFIGURATION:
+        with contextlib.suppress(KernelError):
+            if files.kind(f"/etc/{name}") is not None:
+                found[name] = files.read(f"/etc/{name}")
+    return found
+
+
+def running(lab: RunningLab, host: LabHost) -> RunningHost:
+    """What runs on a host, as data, for a plan."""
+    files = host.files()
+    older: dict[str, bytes] = {}
+    for name, path in _started_with(lab, host).items():
+        with contextlib.suppress(KernelError):
+            older[name] = files.read(path)
+    return RunningHost(files_of(host), tuple(jail.name for jail in host.kernel.view().jails()), older)
+
+
+def _started_with(lab: RunningLab, host: LabHost) -> dict[str, str]:
+    """The jails that run with another jail.conf than that in /etc, each with where it is kept."""
+    jids = {jail.name: jail.jid for jail in host.kernel.view().jails()}
+    return {jail: path for jail, (path, jid) in lab.older(host.name).items() if jids.get(jail) == jid}
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How a host was before it got its new files: these, and what its jails were started with."""
+
+    files: Files
+    jails: Mapping[str, Checked]
+    kept: Mapping[str, str]
+    """Where the jail.conf of each is that is not stopped by that in /etc."""
+
+
+def refresh(lab: RunningLab, host: LabHost, spec: LabHostSpec) -> Before | None:
+    """Give a running host the files that have changed in the lab's folder since; how it was. None: nothing differs."""
+    before = files_of(host)
+    wanted = {name: file.content for name, file in spec.files.items()}
+    removed = [name for name in _REMOVED if name in before and name not in wanted and name in lab.laid(host.name)]
+    written = [name for name, content in wanted.items() if before.get(name) != content]
+    kept = _started_with(lab, host)
+    if not removed and not written and not kept:
+        return None
+    files = host.files()
+    jails = by_name(configured(files, host.release))
+    for name, path in kept.items():
+        for jail in load_jail_conf(path, host.release, World(files)).jails:
+            if (jail.text("name") or jail.block) == name:
+                jails[name] = check_types(jail, host.release, world=World(files))
+    present = {jail.name: jail.jid for jail in host.kernel.view().jails()}
+    jails = {name: checked for name, checked in jails.items() if name in present}
+    if "jail.conf" in (*removed, *written) and "jail.conf" in before:
+        path = f"/var/run/jail.{hashlib.sha256(before['jail.conf']).hexdigest()[:12]}.conf"
+        files.mkdir("/var/run", parents=True)
+        files.write(path, before["jail.conf"])
+        for name in jails:
+            if name not in kept:
+                kept[name] = path
+                lab.note_older(host.name, name, path, present[name])
+    for name in written:
+        files.write(f"/etc/{name}", wanted[name])
+    for name in removed:
+        files.unlink(f"/etc/{name}")
+    lab.note_laid(host.name, list(wanted))
+    return Before(before, jails, kept)
+
+
+def put_back(host: LabHost, before: Before) -> None:
+    """Give a host the files back that it had."""
+    files = host.files()
+    for name in CONFIGURATION:
+        path = f"/etc/{name}"
+        if name in before.files:
+            files.write(path, before.files[name])
+        elif files.kind(path) is not None:
+            files.unlink(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What is to be changed on a host that runs."""
+
+    host: LabHost
+    before: Before
+    change: HostChange
+    jails: tuple[JailChange, ...]
+
+    @property
+    def restarts(self) -> list[str]:
+        """The jails that are stopped and started again."""
+        return [each.name for each in self.jails if each.fate.stops and each.fate.starts]
+
+    def stop_line(self, name: str) -> tuple[str, ...]:
+        """The command line that stops a jail with what it was started with."""
+        path = self.before.kept.get(name)
+        if path is None:
+            return "/etc/rc.d/jail", "onestop", name
+        return "/usr/sbin/jail", "-q", "-f", path, "-r", name
+
+    def told(self) -> list[str]:
+        """What is done and why, in lines."""
+        lines = [f"{shlex.join(action.command)}: {action.reason}" for action in self.change.actions]
+        lines += [f"not while the lab is up: {text}; `vjail down` first" for text in self.change.not_live]
+        for each in self.jails:
+            if each.fate not in (Fate.UNCHANGED, Fate.START):
+                lines.append(f"{each.name}: {each.fate.value}: {'; '.join(each.reasons())}")
+        return lines
+
+
+def renewal(
+    host: LabHost, before: Before, new: Mapping[str, Checked], chosen: Sequence[str], only: Sequence[str] | None
+) -> Renewal:
+    """What is to be changed; `only`: of these jails alone."""
+    now = files_of(host)
+    changes = jail_changes(before.jails, new, chosen, host.release, changed_rulesets(before.files, now))
+    if only is not None:
+        changes = tuple(each for each in changes if each.name in only or each.fate is Fate.UNCHANGED)
+    return Renewal(host, before, host_change(before.files, now), changes)
+
+
+async def carry_out(lab: RunningLab, found: Renewal, new: Mapping[str, Checked], session: Session) -> list[str]:
+    """Do it, but for what starts; what went wrong."""
+    host, wrong = found.host, []
+    for each in reversed(found.jails):
+        if each.fate.stops:
+            await session.call(found.stop_line(each.name), environ=ENVIRONMENT)
+            if any(jail.name == each.name for jail in host.kernel.view().jails()):
+                wrong.append(f"{each.name}: does not stop, and runs on as it was")
+    for action in found.change.actions:
+        code = await session.call(action.command, environ=ENVIRONMENT)
+        wrong += [f"{host.name}: {shlex.join(action.command)} failed; {CONSOLE} there says why"] if code else []
+    for each in found.jails:
+        if each.fate is Fate.LIVE:
+            path = new[each.name].jail.source.source.name
+            if await session.call(("/usr/sbin/jail", "-f", path, "-m", each.name), environ=ENVIRONMENT) != 0:
+                wrong.append(f"{each.name}: jail -m failed; {CONSOLE} there says why")
+                continue
+        if not each.fate.stops:
+            lab.forget_older(host.name, each.name)
+    return wrong
+
+
+async def end_host(lab: RunningLab, host: LabHost, session: Session) -> None:
+    """Stop a host's jails, and take it away."""
+    names = [jail.name for jail in reversed(host.kernel.view().jails())]
+    if names:
+        await session.call(("/etc/rc.d/jail", "onestop", *names), environ=ENVIRONMENT)
+    lab.drop_host(host)
