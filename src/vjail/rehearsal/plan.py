@@ -295,7 +295,7 @@ def _host_lines(host: HostPlan) -> Iterator[str]:
         if jail.change.fate is Fate.UNCHANGED:
             continue
         yield f"  {jail.change.name}: {jail.change.fate.value}"
-        for reason in jail.change.reasons():
+        for reason in jail.change.reasons() if host.state != "new" else ():
             yield f"      because {reason}"
         for step in jail.steps:
             yield f"    {step.phase:15} {step.command}" + (f"  ({step.place})" if step.place else "")
