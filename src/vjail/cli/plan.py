@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vjail.cli.lab import Failed, connect, fail, problems, send
+from vjail.cli.say import fail, problems
 from vjail.lab import folder
-from vjail.lab.changes import RunningHost, from_json_value
+from vjail.lab.changes import from_json_value
 from vjail.lab.model import LabError
+from vjail.rehearsal.plan import plan as planned
 from vjail.release import Release
 
 
@@ -26,35 +27,31 @@ def plan(arguments: argparse.Namespace) -> int:
         return problems(error)
     if arguments.freebsd is not None:
         lab = replace(lab, release=arguments.freebsd)
-    hosts: dict[str, RunningHost] = {}
-    if _is_up(path):
+    running: dict[str, Any] = {}
+    if sys.platform == "linux":
+        from vjail.cli.lab import Failed
+
         try:
-            found = _running(arguments.path)
+            running = _running(path)
         except Failed as error:
             return fail(str(error))
-        hosts = {name: from_json_value(host) for name, host in found.items()}
-        for host in found.values():
-            lab = replace(lab, release=Release.parse(host["release"]))
-    from vjail.rehearsal.plan import plan as planned
-
-    made = planned(lab, hosts, arguments.jail, no_jails=arguments.no_jails)
+    for host in running.values():
+        lab = replace(lab, release=Release.parse(host["release"]))
+    there = {name: from_json_value(host) for name, host in running.items()}
+    made = planned(lab, there, arguments.jail, no_jails=arguments.no_jails)
     print(json.dumps(made.as_json(), indent=2) + "\n" if arguments.json else made.as_text(), end="")
     return 0
 
 
-def _is_up(path: Path) -> bool:
-    if sys.platform != "linux":
-        return False
+def _running(path: Path) -> dict[str, Any]:
+    """What runs on the hosts of a lab, as its server tells it; nothing where it is not up. Raises Failed."""
+    from vjail.cli.lab import Failed, connect, send
+    from vjail.kernel.linux.anchor import agent_binary
     from vjail.lab.runtime import Runtime
 
-    return Runtime.of(path).is_up()
-
-
-def _running(path: str) -> dict[str, Any]:
-    """What runs on the hosts of a lab that is up, as its server tells it. Raises Failed."""
-    from vjail.kernel.linux.anchor import agent_binary
-
-    _, connection = connect(path)
+    if not Runtime.of(path).is_up():
+        return {}
+    _, connection = connect(str(path))
     send(connection, "running", {})
     fd = connection.fileno()
     words = ["vjail-agent", "session", str(fd)]
