@@ -34,6 +34,7 @@ sys.exit(main())
         ("show", str(A1 / "jail.conf")),
         ("check", str(A1)),
         ("export", "-d", "out", str(A1)),
+        ("plan", str(A1)),
         ("schema",),
         ("--help",),
     ],
