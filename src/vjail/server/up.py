@@ -152,6 +152,8 @@ class Up:
                 jail = next(each.jail for each in found.jails if (each.jail.block or "") == obstacle.jail)
                 self._problem(f"{self._place(spec, jail.source)}{obstacle.jail}: {obstacle.path} {obstacle.text}")
             if obstacles:
+                if host is not None and before is not None:
+                    put_back(host, before)
                 return None
             if host is None:
                 host = there.make_host(lab, spec, [*mounts, *more])
