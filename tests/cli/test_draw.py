@@ -71,6 +71,25 @@ def test_a_jail_that_does_not_start_is_told_and_drawn(capsys: pytest.CaptureFixt
     )
 
 
+def test_programs_that_are_not_known_are_taken_to_succeed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "jail.conf").write_text('web { vnet; persist; path = /web; exec.start = "/usr/local/sbin/nginx"; }\n')
+    assert main(["draw", str(tmp_path), "-o", "-", "--format", "text"]) == 0
+    shown = capsys.readouterr()
+    assert "  web\n" in shown.out
+    assert shown.err == (
+        "vjail: the program /usr/local/sbin/nginx is not known in memory: "
+        "it is taken to succeed and to change no network\n"
+    )
+
+
+def test_a_jail_conf_that_cannot_be_read_is_not_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "jail.conf").write_text("web { vnet; persist\n")
+    assert main(["draw", str(tmp_path), "-o", "-"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"vjail: {tmp_path}/jail.conf:")
+
+
 def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert draw("A1-two-jails", "-o", "lab.xyz") == 1
     assert draw("A1-two-jails", "-o", str(tmp_path / "no" / "lab.svg")) == 1
