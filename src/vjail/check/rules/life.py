@@ -32,6 +32,8 @@ LINK_ROOT = Rule("VJ614", Severity.WARNING, "one root for two jails")
 
 MIXED = Rule("VJ615", Severity.WARNING, "epairs with a number of their own beside some with the next free one")
 
+STAR = Rule("VJ616", Severity.WARNING, "a block's name with a * that matches nothing")
+
 _SHELL_CHARACTERS = set("!\"$&'()*;<>?[\\]`{|}~")
 _SHELL_WORDS = ("cd", "export", "set", "unset", "umask", "ulimit", "eval", "exec", ".", "if", "for", "while", "alias")
 _ENDING = frozenset(
@@ -286,6 +288,20 @@ def interfaces(host: HostSubject) -> Iterator[Finding]:
                 )
 
 
+def stars(host: HostSubject) -> Iterator[Finding]:
+    """`web*` is no wildcard: a * stands for a whole component of a name."""
+    for jail in host.jails:
+        if "*" in jail.name:
+            yield Finding(
+                STAR,
+                jail.jail.source,
+                f"{jail.name} matches no other jail: a * stands for a whole component between dots",
+                "jail(8) takes the block for a jail of that very name; what stands in it reaches no other",
+                '"*" for all jails, "web.*" for those in web, or the parameters in each block',
+                jails=(jail.name,),
+            )
+
+
 def mixed(host: HostSubject) -> Iterator[Finding]:
     """`ifconfig epair create` takes the lowest free number, which may be one that another jail asks for by name."""
     free: list[tuple[JailSubject, Span]] = []
@@ -324,4 +340,4 @@ def _end(name: str) -> str:
     return f"{name}a" if name.startswith("epair") else name
 
 
-RULES = (alive, clean, not_shell, depends, identity, interfaces, mixed)
+RULES = (alive, clean, not_shell, depends, identity, interfaces, mixed, stars)
