@@ -15,7 +15,6 @@ from typing import NoReturn
 
 from vjail.cli.interrupts import Interrupts
 from vjail.kernel.linux.anchor import Unable, agent_binary
-from vjail.lab.model import LabError
 from vjail.lab.runtime import NotUp, Runtime
 
 _CHUNK = 32 << 10
@@ -38,6 +37,7 @@ def connect(path: str) -> tuple[Runtime, socket.socket]:
 
 def _why_not_up(path: str) -> str:
     from vjail.lab import folder  # YAML, which takes its time, is not needed otherwise
+    from vjail.lab.model import LabError
 
     try:
         folder.find(Path(path))

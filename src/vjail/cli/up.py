@@ -17,9 +17,8 @@ from vjail.cli.interrupts import Interrupted, Interrupts
 from vjail.cli.lab import Failed, attend, connect, send
 from vjail.cli.say import fail, problems
 from vjail.kernel.linux.anchor import Unable
-from vjail.lab import loan
-from vjail.lab.model import LabError
 from vjail.lab.runtime import Runtime
+from vjail.lab.server_process import ServerProcess
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -29,7 +28,15 @@ def up(arguments: argparse.Namespace) -> int:
 
         arguments.json = False
         return plan(arguments)
+    runtime = Runtime.of(Path(arguments.path))
+    # Most of what follows until the server is needed is loading what is needed here.
+    with runtime.early_server() as server:
+        return _load_and_up(arguments, runtime, server)
+
+
+def _load_and_up(arguments: argparse.Namespace, runtime: Runtime, server: ServerProcess | None) -> int:
     from vjail.lab import folder  # YAML takes its time, and only this needs it always
+    from vjail.lab.model import LabError
 
     path = Path(arguments.path)
     try:
@@ -37,11 +44,10 @@ def up(arguments: argparse.Namespace) -> int:
         _keep(path)
     except LabError as error:
         return problems(error)
-    runtime = Runtime.of(path)
     with Interrupts() as interrupts:
         try:
             with _alone(runtime, interrupts):
-                return _up(arguments, runtime, interrupts, list(lab.uplinks.values()))
+                return _up(arguments, runtime, server, interrupts, list(lab.uplinks.values()))
         except Interrupted:
             return _interrupted(interrupts, "nothing was changed")
         except OSError as error:
@@ -58,12 +64,18 @@ def _keep(path: Path) -> None:
         fail(f"{error.filename}: {(error.strerror or str(error)).lower()}; addresses given by `auto` may change")
 
 
-def _up(arguments: argparse.Namespace, runtime: Runtime, interrupts: Interrupts, nics: Sequence[str]) -> int:
+def _up(
+    arguments: argparse.Namespace,
+    runtime: Runtime,
+    server: ServerProcess | None,
+    interrupts: Interrupts,
+    nics: Sequence[str],
+) -> int:
     before = runtime.is_up()
     try:
         with runtime.locked():
-            runtime.begin()
-            loan.lend(runtime.folder, nics)
+            runtime.begin(server)
+            _lend(runtime, nics)
         connection = runtime.connect()
     except Unable as error:
         if not before:
@@ -90,11 +102,19 @@ def _up(arguments: argparse.Namespace, runtime: Runtime, interrupts: Interrupts,
     return code
 
 
+def _lend(runtime: Runtime, nics: Sequence[str]) -> None:
+    if nics:
+        from vjail.lab import loan  # few labs need it
+
+        loan.lend(runtime.folder, nics)
+
+
 def down(arguments: argparse.Namespace) -> int:
     """`vjail down [PATH]`."""
     runtime = Runtime.of(Path(arguments.path))
     if not runtime.folder.exists():
         from vjail.lab import folder
+        from vjail.lab.model import LabError
 
         try:
             folder.find(Path(arguments.path))  # a lab that is up may have lost its files

@@ -13,28 +13,22 @@ import errno
 import fcntl
 import hashlib
 import os
-import select
 import shutil
-import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from vjail.kernel.linux import anchor, groups
+from vjail.kernel.linux import anchor
 from vjail.kernel.linux.anchor import Unable
-from vjail.lab import loan
+from vjail.lab.server_process import LOG, ServerProcess
 
-CONTROL, LOG, STATE = "control", "server.log", "state.db"
-READY, WAITS = 3, 4
-"""The descriptors by which a server says that it is ready, and is told whose it is."""
+CONTROL, STATE = "control", "state.db"
 _LOCK, _ALONE = "lock", "alone"
 _PAUSE = 0.02
 """Seconds between two looks whether somebody else is done."""
-_START_SECONDS = 60.0
 
 
 class NotUp(Exception):
@@ -113,33 +107,55 @@ class Runtime:
         except FileNotFoundError:
             return False
 
-    def begin(self) -> None:
-        """Bring the lab's anchor and server into being. Raises Unable. Call it locked."""
+    @contextmanager
+    def early_server(self) -> Iterator[ServerProcess | None]:
+        """A server for the lab where it is not up, begun before it is needed; it ends unless `begin` uses it."""
+        if self.is_up():
+            yield None
+            return
+        server = ServerProcess(self.folder)
+        try:
+            yield server
+        finally:
+            server.give_up()
+
+    def begin(self, server: ServerProcess | None) -> None:
+        """Bring the lab's anchor into being, and its server, which may have begun. Raises Unable. Call it locked."""
         if self.is_up():
             self.ensure_server()
             return
-        with loan.returned(self.folder):
+        with self._returned():
             self._clear()
         (self.folder / "lab").write_text(f"{self.origin}\n")
-        server = _Server.begin(self.folder)
-        try:
-            anchor.start(self.folder)
-        except BaseException:
-            server.give_up()
-            raise
-        self._join(server)
+        anchor.start(self.folder)
+        self._join(server or ServerProcess(self.folder))
 
     def end(self) -> None:
         """End all there is of the lab and remove the folder. Call it locked."""
-        with loan.returned(self.folder):
+        with self._returned():
             anchor.end(self.folder)
-        groups.remove_recorded(self.folder)
+        self._remove_groups()
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()
 
+    def _returned(self) -> AbstractContextManager[None]:
+        """End a lab inside this: afterwards what it was lent is back."""
+        if not (self.folder / "loan").exists():
+            return nullcontext()
+        from vjail.lab import loan  # few labs have one, and it takes a while to load
+
+        return loan.returned(self.folder)
+
+    def _remove_groups(self) -> None:
+        """Remove the control groups of a lab that has ended."""
+        if (self.folder / "cgroup").exists():
+            from vjail.kernel.linux import groups  # likewise
+
+            groups.remove_recorded(self.folder)
+
     def _clear(self) -> None:
-        groups.remove_recorded(self.folder)
+        self._remove_groups()
         for entry in self.folder.iterdir():
             if entry.name in (_LOCK, _ALONE):
                 continue
@@ -179,13 +195,12 @@ class Runtime:
             return
         except OSError:
             pass
-        self._join(_Server.begin(self.folder))
+        self._join(ServerProcess(self.folder))
 
-    def _join(self, server: _Server) -> None:
+    def _join(self, server: ServerProcess) -> None:
         found = anchor.find(self.folder)
         assert found is not None
-        ready = server.join(found)
-        if not ready:
+        if not server.join(found.pid):
             raise Unable(f"the lab's server did not start: {_last_line(self.folder / LOG)} ({self.folder / LOG})")
 
 
@@ -212,96 +227,6 @@ def _taken(lock: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """A server that has been begun: the process, where it is told which anchor it belongs to, where it says `ready`.
-
-    Loading its modules takes longer than making the anchor, so it is begun first and waits.
-    """
-
-    process: int
-    tell: int
-    told: int
-
-    @classmethod
-    def begin(cls, folder: Path) -> _Server:
-        """Begin one; it ends with `tell` unless it has joined a lab by then."""
-        told, ready = os.pipe()
-        waits, tell = os.pipe()
-        process = os.fork()
-        if process == 0:
-            _become_server(folder, waits, ready)
-        os.close(ready)
-        os.close(waits)
-        return cls(process, tell, told)
-
-    def join(self, found: anchor.Anchor) -> bool:
-        """Let it be the server of the lab with this anchor; whether it is ready to serve."""
-        try:
-            with contextlib.suppress(BrokenPipeError):  # it has ended; its log says why
-                os.write(self.tell, str(found.pid).encode())
-            os.close(self.tell)
-            os.waitpid(self.process, 0)
-            return bool(select.select([self.told], [], [], _START_SECONDS)[0]) and os.read(self.told, 64) == b"ready"
-        finally:
-            os.close(self.told)
-
-    def give_up(self) -> None:
-        """Let it end."""
-        os.close(self.tell)
-        os.close(self.told)
-        os.waitpid(self.process, 0)
-
-
-def _become_server(folder: Path, waits: int, ready: int) -> None:
-    """In the child: become a server that waits to be told whose. Never returns."""
-    try:
-        log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        null = os.open("/dev/null", os.O_RDONLY)
-        for source, target in ((null, 0), (log, 1), (log, 2)):
-            os.dup2(source, target)
-        # Neither may be where the other is to be.
-        waits, ready = (fcntl.fcntl(fd, fcntl.F_DUPFD, 16) for fd in (waits, ready))
-        os.dup2(waits, WAITS)
-        os.dup2(ready, READY)
-        os.closerange(max(WAITS, READY) + 1, 1 << 16)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_IGN)
-        os.setsid()
-        environ = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "LANG", "LC_ALL") if key in os.environ}
-        os.chdir("/")
-        os.execve(sys.executable, [sys.executable, "-m", "vjail.server", str(folder)], environ)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.write(2, f"vjail: cannot start the lab's server: {error}\n".encode())
-    finally:
-        os._exit(1)
-
-
-def join_lab() -> bool:
-    """In a server: wait to be told which lab it is for, and be inside; True where the lab has a user namespace.
-
-    The process that returns is another one: whoever begins a server need not wait longer, and its parent is to be the
-    anchor, as whoever else had to reap it could keep a dead lab waiting. Where nobody wants the server it ends.
-    """
-    told = os.read(WAITS, 64)
-    if not told:
-        os._exit(0)
-    os.close(WAITS)
-    pid = int(told)
-    own_user = os.stat("/proc/self/ns/user").st_ino
-    rootless = os.stat(f"/proc/{pid}/ns/user").st_ino != own_user
-    anchor.enter(anchor.Anchor(pid, 0))
-    inside = os.fork()
-    if inside:
-        os.waitpid(inside, 0)
-        os._exit(0)
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    return rootless
 
 
 def _last_line(log: Path) -> str:

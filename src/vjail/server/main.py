@@ -17,7 +17,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from vjail.command import registry
-from vjail.lab.runtime import CONTROL, READY, join_lab
+from vjail.lab.runtime import CONTROL
+from vjail.lab.server_process import READY, join_lab
 from vjail.server import requests
 from vjail.server.connection import Connection, Opening
 from vjail.server.host import LabHost
@@ -128,7 +129,7 @@ def main(words: list[str]) -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     folder = Path(words[0])
-    asyncio.run(_serve(folder, rootless=join_lab()))
+    asyncio.run(_serve(folder, rootless=join_lab(folder)))
     return 0
 
 
