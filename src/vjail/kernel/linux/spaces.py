@@ -290,8 +290,6 @@ def make_jail(
             early |= KINDS[kind]
     if early:
         program.call("unshare", early)
-    program.report(0)
-    program.wait()
     if vnet:
         own |= {"user", "net"}
         # A copy of the mount namespace in another user namespace: the kernel locks what is mounted in it.
@@ -299,17 +297,16 @@ def make_jail(
         program.report(1)
         program.wait()
         program.call("unshare", late)
-        program.report(2)
-        program.wait()
+    program.report(0)
+    program.wait()
     program.exit(0)
     folder.mkdir(parents=True)
-    last = 2 if vnet else 0
 
     def at_report(value: int, pid: int) -> None:
         if value == 1:
             Path(f"/proc/{pid}/uid_map").write_text(lab.uid_map)
             Path(f"/proc/{pid}/gid_map").write_text(lab.gid_map)
-        if value == last:
+        if value == 0:
             for kind in own:
                 pin = folder / kind
                 pin.touch()
