@@ -234,8 +234,8 @@ class FakeJails:
     def root(self, jid: int) -> str:
         return self.jails[jid].path
 
-    def roots(self) -> Iterable[str]:
-        return [jail.path for jid, jail in self.jails.items() if jid]
+    def roots_in(self, path: str) -> Iterable[str]:
+        return [jail.path for jid, jail in self.jails.items() if jid and f"{jail.path}/".startswith(f"{path}/")]
 
     def is_descendant(self, jid: int, ancestor: int) -> bool:
         return ancestor == 0 and jid != 0

@@ -394,7 +394,8 @@ def test_queries() -> None:
     assert rules.permits(1, "allow.set_hostname")
     assert not rules.permits(1, "allow.mount")
     assert (rules.enforce_statfs(0), rules.enforce_statfs(1), rules.devfs_ruleset(1)) == (0, 2, 0)
-    assert (rules.root(2), list(rules.roots())) == ("/m/k", ["/m", "/m/k", "/m", "/"])
+    assert (rules.root(2), list(rules.roots_in("/m"))) == ("/m/k", ["/m", "/m", "/m/k"])
+    assert (list(rules.roots_in("/m/k")), list(rules.roots_in("/mm"))) == (["/m/k"], [])
     assert rules.is_descendant(2, 1)
     assert [values.get(1, name) for name in ("vnet", "children.max", "children.cur", "securelevel")] == [
         "new",

@@ -50,8 +50,8 @@ class JailRules(Protocol):
         """The jail's path; `/` for the host."""
         ...
 
-    def roots(self) -> Iterable[str]:
-        """The paths of all jails, dying ones included."""
+    def roots_in(self, path: str) -> Iterable[str]:
+        """The paths of jails, dying ones included, that are `path` or lie below it."""
         ...
 
     def is_descendant(self, jid: int, ancestor: int) -> bool:
@@ -356,10 +356,7 @@ class Mounts:
         """Whether another mount lies on it or shows it, or a jail has its root there."""
         if self._holders[mount.ident]:
             return True
-        below = f"{mount.target}/"
-        return any(
-            self.lookup(root).mount == mount.ident for root in self._jails.roots() if f"{root}/".startswith(below)
-        )
+        return any(self.lookup(root).mount == mount.ident for root in self._jails.roots_in(mount.target))
 
     # --- looking -----------------------------------------------------------------------------------------------------
 

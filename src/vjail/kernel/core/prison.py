@@ -149,6 +149,10 @@ class Prisons:
         """The kernel's own records of all jails, dying ones too, by ascending jid."""
         return (self._prison(jid) for jid in self._table.jids())
 
+    def rooted_in(self, path: str) -> Iterator[Prison]:
+        """Those whose root is a directory of the host, or lies below it."""
+        return self._table.rooted_in(path)
+
     def prison(self, jid: int) -> Prison | None:
         """The kernel's own record of a jail, dying or not; for 0 the host's."""
         return self._table.get(jid)

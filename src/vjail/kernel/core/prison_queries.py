@@ -47,9 +47,9 @@ class PrisonQueries:
         """A jail's root, as the host names it."""
         return self._prison(jid).path
 
-    def roots(self) -> Iterator[str]:
-        """The roots of all jails, dying ones included."""
-        return (prison.path for prison in self._prisons.prisons())
+    def roots_in(self, path: str) -> Iterator[str]:
+        """The roots of jails, dying ones included, that are the directory `path` of the host or lie below it."""
+        return (prison.path for prison in self._prisons.rooted_in(path))
 
     def is_descendant(self, jid: int, ancestor: int) -> bool:
         """Whether jail `jid` is below `ancestor`."""

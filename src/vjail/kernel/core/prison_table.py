@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator, Sequence
 
+from vjail.kernel.core.below import Below
 from vjail.kernel.core.prison_record import IpAddress, Prison
 
 JAIL_MAX = 999_999
@@ -27,6 +28,7 @@ class PrisonTable:
         self._alive: dict[str, int] = {}
         self._dying: dict[str, list[int]] = {}
         self._holders: dict[tuple[int, IpAddress], dict[int, None]] = {}
+        self._roots: Below[int] = Below()
         self._cpusets_freed: list[int] = []
         self._cpuset_next = FIRST_CPUSET
 
@@ -80,6 +82,10 @@ class PrisonTable:
         """The jails on a vnet, not dying, in whose own list the address is."""
         return self._holders.get((vnet, address), {})
 
+    def rooted_in(self, path: str) -> Iterator[Prison]:
+        """The jails, dying ones too, whose root is a directory or lies below it."""
+        return (self._prisons[jid] for jid in (*self._roots.at(path), *self._roots.below(path)))
+
     # --- numbers ------------------------------------------------------------------------------------------------------
 
     def jid_after(self, last: int) -> int | None:
@@ -106,6 +112,7 @@ class PrisonTable:
         for ancestor in self.ancestors(prison.jid):
             self._counts[ancestor.jid] += 1
         self._take_cpuset(prison.cpuset)
+        self._roots.add(prison.path, prison.jid)
         self._index(prison)
 
     def _take_cpuset(self, number: int) -> None:
@@ -134,6 +141,7 @@ class PrisonTable:
         del self._children[jid], self._counts[jid]
         del self._children[prison.parent][jid]
         heapq.heappush(self._cpusets_freed, prison.cpuset)
+        self._roots.discard(prison.path, prison.jid)
         self._unindex(prison)
 
     def _index(self, prison: Prison) -> None:

@@ -39,13 +39,18 @@ class RootedFiles:
         """A file's content; of what is no plain file, and might go on for ever, the first piece."""
         # A pipe that nobody writes to would be waited for.
         with self._opened(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK) as fd:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            seen = os.fstat(fd)
+            if not stat.S_ISREG(seen.st_mode):
                 return _freebsd(lambda: os.read(fd, _PIECE))
-            with os.fdopen(os.dup(fd), "rb") as file:
-                data = _freebsd(lambda: file.read(_LARGEST + 1))
-        if len(data) > _LARGEST:
+            # What grows meanwhile, or like procfs's files tells no size, is read on.
+            pieces = [_freebsd(lambda: os.read(fd, min(seen.st_size, _LARGEST) + 1))]
+            size = len(pieces[0])
+            while size <= _LARGEST and pieces[-1] and size != seen.st_size:
+                pieces.append(_freebsd(lambda: os.read(fd, _PIECE)))
+                size += len(pieces[-1])
+        if size > _LARGEST:
             raise KernelError(Errno.EFBIG)
-        return data
+        return b"".join(pieces)
 
     def write(self, path: str, data: bytes, *, append: bool = False, mode: int = 0o644) -> None:
         """Replace or extend a file's content, making the file where it is missing."""

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vjail.kernel.core.below import Below
 from vjail.kernel.core.devnodes import DeviceNode
 from vjail.kernel.core.mount_driver import MountKind, MountRequest
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.linux.below import Below
 from vjail.kernel.linux.devices import DeviceMaker, populate, with_doors
 from vjail.kernel.linux.files import RootedFiles
 from vjail.kernel.linux.spaces import HostSpace, LabSpace
@@ -243,6 +243,9 @@ class LinuxMounts:
             self._note_subtree(path)
             return
         inside = [self._made[ident] for ident in self._places.below(path)]
+        if self._move_over(path, inside):
+            self._note_subtree(path)
+            return
         covered = [open_tree(AT_FDCWD, made.target, 0) for made in inside if made.kind is not MountKind.DEVFS]
         devices = [made for made in inside if made.folder >= 0]
         own = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE)
@@ -258,6 +261,28 @@ class LinuxMounts:
         for made in devices:
             made.folder = os.open(made.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._note_subtree(path)
+
+    def _move_over(self, path: str, inside: Sequence[Made]) -> bool:
+        """Make `path` a mount and move what is mounted below it onto that; False where that cannot be.
+
+        A mount that is copied has to be unmounted where it was, which waits for all processors each time.
+        """
+        targets = {made.target for made in inside}
+        above = {parent for parent in Path(path).parents if str(parent) in self._subtrees}
+        hidden = any(each.startswith(f"{path}/") for each in self.hidden)
+        if above or hidden or self._shared.below(path) or len(targets) != len(inside):
+            # Nothing is moved out of what is shared; the others are more than what was made here, one on each place.
+            return False
+        highest = [target for target in targets if not any(target.startswith(f"{each}/") for each in targets)]
+        with contextlib.ExitStack() as stack:
+            moving = [(target, _held(stack, open_tree(AT_FDCWD, target, 0))) for target in highest]
+            own = _held(stack, open_tree(AT_FDCWD, path, OPEN_TREE_CLONE))
+            mount_setattr(own, "", propagation=MS_PRIVATE)
+            move_mount(own, path)
+            for target, fd in moving:
+                move_mount(fd, target)
+            mount_setattr(AT_FDCWD, path, recursive=True, propagation=MS_SHARED)
+        return True
 
     def _note_subtree(self, path: str) -> None:
         self._subtrees.add(path)
@@ -298,6 +323,12 @@ def mount_points(pid: int) -> Iterator[tuple[str, bool]]:
         fields = line.split(" ")
         path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4])
         yield path, any(field.startswith("shared:") for field in fields[6 : fields.index("-")])
+
+
+def _held(stack: contextlib.ExitStack, fd: int) -> int:
+    """A descriptor, closed with the stack."""
+    stack.callback(os.close, fd)
+    return fd
 
 
 def _unmount_hidden(fd: int) -> None:
