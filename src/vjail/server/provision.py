@@ -6,6 +6,7 @@ the mount namespace of a host that runs already.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import uuid
@@ -66,7 +67,8 @@ class Provisioner:
         """Make what jails need in a host's tree; where something is mounted, and what cannot be. As make_host."""
         mounter = KernelMounter() if running is None else _IntoHost(self._lab, running, str(root))
         with Tree(str(root)) as tree:
-            plan = needs(needed(configured.jails), tree.kind)
+            # Nothing is made meanwhile, and jails have most of their mounts from the same places.
+            plan = needs(needed(configured.jails), functools.cache(tree.kind))
         return self._userland(spec, mounter).provide(str(root), plan).mounts, plan.obstacles
 
     @staticmethod

@@ -13,6 +13,7 @@ create table if not exists record (
     number integer primary key autoincrement, unique (host, kind, key)
 );
 """
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Store:
@@ -75,7 +76,7 @@ class HostJournal:
             self._host,
             kind,
             key,
-            json.dumps(record, separators=(",", ":")),
+            _ENCODE(record),
         )
 
     def drop(self, kind: str, key: str) -> None:

@@ -70,11 +70,17 @@ class Jail:
     parameters: tuple[JailParameter, ...]
     source: Span = field(compare=False, repr=False)
     messages: tuple[Message, ...] = field(default=(), compare=False, repr=False)
+    _places: dict[str, int] = field(init=False, compare=False, repr=False)
+    """Where among `parameters` each name is first: every run of jail(8) asks for some of every jail's."""
+
+    def __post_init__(self) -> None:
+        names = [parameter.name for parameter in self.parameters]
+        object.__setattr__(self, "_places", {name: names.index(name) for name in names})
 
     def parameter(self, name: str) -> JailParameter | None:
         """The parameter of that name, with or without `no`."""
-        candidates = options.spellings(name)
-        return next((parameter for parameter in self.parameters if parameter.name in candidates), None)
+        places = [self._places[each] for each in options.spellings(name) if each in self._places]
+        return self.parameters[min(places)] if places else None
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The values of a parameter; none where it is not set."""

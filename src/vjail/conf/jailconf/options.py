@@ -7,9 +7,11 @@ usr.sbin/jail/config.c.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 
+@functools.lru_cache(maxsize=1024)
 def spellings(name: str) -> tuple[str, ...]:
     """All names of the same option: the name, and it with `no` put before or taken from one dotted component."""
     found = [name]
