@@ -47,15 +47,17 @@ without_starting() {
     return $code
 }
 
-# Those that need root and those of an ordinary user do not meet: each test has namespaces of its own.
-# A guest is a machine of its own.
-real() {
-    said=$(mktemp -d)
+# The tests without a kernel, and beside them a guest, which is a machine of its own.
+without_kernel() {
     .venv/bin/pytest -m guest tests/guest >"$said/guest" 2>&1 &
     guest=$!
+    .venv/bin/pytest -m "not real and not guest" --durations=5
+}
+
+# Those that need root and those of an ordinary user do not meet: each test has namespaces of its own.
+real() {
     .venv/bin/pytest -m "real and not root" --durations=5 >"$said/user" 2>&1 &
     user=$!
-    trap 'kill $guest $user 2>/dev/null || :; rm -rf "$said"' EXIT
     code=0
     echo "as root:"
     .venv/bin/pytest -m "real and root" --durations=5 || code=$?
@@ -68,11 +70,15 @@ real() {
     return $code
 }
 
+said=$(mktemp -d)
+guest= user=
+trap 'kill $guest $user 2>/dev/null || :; rm -rf "$said"' EXIT
+
 part packages packages
 part "guest's kernel" tools/guest_kernel.sh
 part setup "${PYTHON:-python3}" tools/setup.py dev
 part lint .venv/bin/ruff check .
 part format .venv/bin/ruff format --check .
 part types .venv/bin/mypy
-part "tests without a kernel" .venv/bin/pytest -m "not real and not guest"
+part "tests without a kernel" without_kernel
 part "tests on this kernel" real
