@@ -9,9 +9,10 @@ import os
 import sys
 from pathlib import Path
 
-from vjail.check import Concern, Finding, Severity, find, read
+from vjail.check import Concern, Finding, Severity, Subject, find, read
 from vjail.check.fix import mended
 from vjail.check.report import as_json, as_sarif, line, summary, text
+from vjail.check.rules.hosts import one_hostid_between
 from vjail.check.script import bare, find_in_script, is_script
 from vjail.cli.say import fail, problems
 from vjail.conf.position import Source
@@ -50,13 +51,15 @@ def check(arguments: argparse.Namespace) -> int:
 
 def _found(paths: list[str], release: Release | None) -> list[Finding]:
     found: list[Finding] = []
+    subjects: list[Subject] = []
     for path in paths or ["."]:
         if is_script(Path(path)):
             found += _typed(Path(path), release)
             continue
         lab = folder.load(Path(path))
-        found += find(read(lab, release or lab.release))
-    return found
+        subjects.append(read(lab, release or lab.release))
+        found += find(subjects[-1])
+    return found + list(one_hostid_between(subjects))
 
 
 def _typed(path: Path, release: Release | None) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from vjail.check.finding import Finding, Rule, Severity
@@ -22,26 +22,45 @@ def one_hostid(subject: Subject) -> Iterator[Finding]:
     """D5: bridges and epairs of both get the same MAC addresses."""
     seen: dict[str, HostSubject] = {}
     for host in subject.hosts:
-        file = host.spec.files.get("hostid")
-        if file is None:
-            continue
-        uuid = file.content.decode(errors="replace").strip()
-        known = seen.setdefault(uuid, host)
-        if known is host or not set(known.spec.nics.values()) & set(host.spec.nics.values()):
-            continue
+        known = seen.setdefault(_hostid(host), host)
+        if known is not host and set(known.spec.nics.values()) & set(host.spec.nics.values()):
+            yield _one_hostid(known, host, f"hosts {known.name} and {host.name} have one hostid and share a wire")
+
+
+def one_hostid_between(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """The same of hosts that are looked at together, and of whose wires nothing is known."""
+    seen: dict[str, tuple[Subject, HostSubject]] = {}
+    for subject in subjects:
+        for host in subject.hosts:
+            other, known = seen.setdefault(_hostid(host), (subject, host))
+            if other is not subject and other.lab.origin != subject.lab.origin:
+                both = f"the hosts of {other.lab.origin} and {subject.lab.origin}"
+                yield _one_hostid(known, host, f"{both} have one hostid: on one network their jails do not meet")
+
+
+def _hostid(host: HostSubject) -> str:
+    """A host's uuid; of one that brings none, its own."""
+    file = host.spec.files.get("hostid")
+    return f"of {id(host)}" if file is None else file.content.decode(errors="replace").strip()
+
+
+def _one_hostid(known: HostSubject, host: HostSubject, text: str) -> Finding:
+    places = []
+    for each in (known, host):
+        file = each.spec.files["hostid"]
         source = Source(str(file.origin), file.content)
-        first = known.spec.files["hostid"]
-        yield Finding(
-            ONE_HOSTID,
-            Span(source, 0, len(uuid)),
-            f"hosts {known.name} and {host.name} have one hostid and share a wire",
-            "the MAC addresses of bridges and epairs are made from it: both hosts make the same ones, switches learn "
-            "them now here, now there, and jails of the two hosts do not reach each other",
-            "`service hostid reset` on one of them (a virtual machine may get the same again: then write a random uuid "
-            "into /etc/hostid), or set the MACs: ifconfig epair0b link random",
-            related=((Span(Source(str(first.origin), first.content), 0, len(uuid)), f"host {known.name}"),),
-            host=host.name,
-        )
+        places.append(Span(source, 0, len(file.content.strip())))
+    return Finding(
+        ONE_HOSTID,
+        places[1],
+        text,
+        "the MAC addresses of bridges and epairs are made from it: both hosts make the same ones, switches learn "
+        "them now here, now there, and jails of the two hosts do not reach each other",
+        "`service hostid reset` on one of them (a virtual machine may get the same again: then write a random uuid "
+        "into /etc/hostid), or set the MACs: ifconfig epair0b link random",
+        related=((places[0], f"host {known.name}"),),
+        host=host.name,
+    )
 
 
 def members(host: HostSubject) -> Iterator[Finding]:
