@@ -273,6 +273,7 @@ def _ls(commands: _Commands[_Parser]) -> None:
     )
     _lab_path(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--watch", action="store_true", help="show it anew each second, until Ctrl-C")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="leave nothing out: lo0, MAC addresses, MTUs, link-local addresses"
     )

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+import time
 
 from vjail.cli.interrupts import Interrupts
 from vjail.cli.lab import Failed, attend, become, connect, send
 from vjail.cli.say import fail
+
+_CLEAR = "\x1b[H\x1b[2J"
+"""To the terminal's upper left corner, and all of it empty."""
+_SECONDS, _TICKS = 1.0, 10
 
 
 def start(arguments: argparse.Namespace) -> int:
@@ -28,7 +34,30 @@ def stop(arguments: argparse.Namespace) -> int:
 
 def ls(arguments: argparse.Namespace) -> int:
     """`vjail ls`."""
-    return _ask(arguments.path, "ls", {"json": arguments.json, "verbose": arguments.verbose})
+    details: dict[str, object] = {"json": arguments.json, "verbose": arguments.verbose}
+    return _watch(arguments.path, details) if arguments.watch else _ask(arguments.path, "ls", details)
+
+
+def _watch(path: str, details: dict[str, object]) -> int:
+    """Show the lab anew each second, in the terminal's place, until a signal comes: that is its end, exit 0."""
+    if not sys.stdout.isatty():
+        fail("ls: --watch is for a terminal; programs take --json as often as they like")
+        return 2
+    with Interrupts() as interrupts:
+        while True:
+            try:
+                _, connection = connect(path)
+            except Failed as error:
+                return fail(str(error))
+            sys.stdout.write(_CLEAR)
+            send(connection, "ls", details)
+            code = attend(connection, interrupts)
+            for _ in range(_TICKS):
+                if interrupts.first:
+                    return 0
+                time.sleep(_SECONDS / _TICKS)
+            if code:
+                return code
 
 
 def cut(arguments: argparse.Namespace) -> int:
