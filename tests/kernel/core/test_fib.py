@@ -268,3 +268,11 @@ def test_next_hops_share_a_number_while_used_and_take_the_lowest_free(steps: lis
         elif users[hop]:
             hops.give_back(hop)
             users[hop] -= 1
+
+
+def test_an_address_that_is_not_there_goes_without_a_trace() -> None:
+    fib = table(EM0)
+    fib.add_address(EM0, parsed("10.0.0.1/24"))
+    before = shown(fib)
+    fib.remove_address(EM0, ip_address("10.0.0.9"))
+    assert shown(fib) == before

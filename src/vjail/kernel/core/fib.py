@@ -215,7 +215,9 @@ class Fib:
     def remove_address(self, ident: int, address: IP) -> None:
         """An address goes. Its network passes to another address that lies in it; IPv4's static routes go with it."""
         port = self._ports[ident]
-        gone = next(known for known in port.addresses if known.address == address)
+        gone = next((known for known in port.addresses if known.address == address), None)
+        if gone is None:
+            return  # a server that died had written the address down, and not yet put it in the table
         self._ports[ident] = replace(port, addresses=tuple(each for each in port.addresses if each is not gone))
         source = (ident, address)
         net = _connected(port, gone)
