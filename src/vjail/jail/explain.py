@@ -42,7 +42,7 @@ def mend(text: str, interfaces: Sequence[str]) -> str:
             return f'nothing in the lab makes it; cloned_interfaces="{half[1]}" in rc.conf does'
         if re.fullmatch(r"(bridge|vlan|lo|tap)[0-9]+", name):
             return f'nothing in the lab makes it; cloned_interfaces="{name}" in rc.conf does'
-        return f"the host has {', '.join(interfaces)}"
+        return f"the host has {', '.join(interfaces)}" if interfaces else ""
     for pattern, advice in _MENDS:
         found = re.search(pattern, text)
         if found:

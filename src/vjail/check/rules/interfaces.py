@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from vjail.check.finding import Edit, Finding, Rule, Severity
+from vjail.check.ifconfig import Ifconfig, of_jail
 from vjail.check.subject import HostSubject
 from vjail.conf.position import Span
 from vjail.jail.phases import Step, Where
@@ -20,6 +21,7 @@ INTERFACE_WITH_VNET = Rule("VJ105", Severity.NOTE, "interface, in a jail with a 
 ADDRESS_WITH_VNET = Rule("VJ106", Severity.ERROR, "ip4.addr or ip6.addr with vnet", fatal=True)
 DESTROYED_AS_MEMBER = Rule("VJ107", Severity.WARNING, "an epair destroyed while it is a bridge's member, on FreeBSD 12")
 DESTROYED_AS_MEMBER_13 = Rule("VJ108", Severity.NOTE, "an epair destroyed while it is a bridge's member")
+CLASH_AT_HOME = Rule("VJ109", Severity.WARNING, "interfaces lent to two jails that come home with one name")
 
 _NAME_ROOM = 15
 
@@ -186,7 +188,45 @@ def destroyed_as_member(host: HostSubject) -> Iterator[Finding]:
                     )
 
 
-_STOPPING = frozenset({Step.PRESTOP, Step.POSTSTOP, Step.RELEASE})
+def clash_at_home(host: HostSubject) -> Iterator[Finding]:
+    """An interface that was renamed inside goes home with that name, where a second of the name may be."""
+    first: dict[str, tuple[str, Span]] = {}
+    for jail in host.jails:
+        lines = of_jail(jail)
+        for line in lines if jail.is_vnet else ():
+            name, inside = line.argument("name"), line.interface
+            if line.jail is None or line.creates or name is None or inside is None or line.step in _STOPPING:
+                continue
+            if any(_undone(each, inside, name) for each in lines if each.step in _STOPPING):
+                continue
+            known = first.setdefault(name, (jail.name, line.span))
+            if known[0] != jail.name:
+                yield Finding(
+                    CLASH_AT_HOME,
+                    line.span,
+                    f"{inside} becomes {name}, a name that an interface of jail {known[0]} has too",
+                    "when a jail ends, what it was lent goes home with the name it had inside, and nothing looks "
+                    f"whether that name is free: with both jails stopped the host has two interfaces called {name}",
+                    "another name; or back to its own before the jail ends: "
+                    f'exec.stop += "ifconfig {name} name {inside}";',
+                    related=((known[1], f"named in jail {known[0]} here"),),
+                    jails=(known[0], jail.name),
+                )
+
+
+def _undone(line: Ifconfig, own: str, name: str) -> bool:
+    """Whether a line of the stop ends that an interface, `own` when it was lent, is called `name`."""
+    if line.interface == name:
+        return line.jail is not None and any(line.has(word) for word in ("name", "destroy", "unplumb", "-vnet"))
+    return (line.has("destroy") or line.has("unplumb")) and _pair(line.interface or "") == _pair(own)
+
+
+def _pair(name: str) -> str:
+    """What is destroyed together: the epair of an end, any other interface by itself."""
+    return re.sub(r"(?<=^epair)(\d+)[ab]$", r"\1", name)
+
+
+_STOPPING = frozenset({Step.PRESTOP, Step.STOP, Step.POSTSTOP, Step.RELEASE})
 
 RULES = (
     several_in_one,
@@ -196,4 +236,5 @@ RULES = (
     interface_with_vnet,
     address_with_vnet,
     destroyed_as_member,
+    clash_at_home,
 )

@@ -34,6 +34,8 @@ MIXED = Rule("VJ615", Severity.WARNING, "epairs with a number of their own besid
 
 STAR = Rule("VJ616", Severity.WARNING, "a block's name with a * that matches nothing")
 
+RESTARTED = Rule("VJ617", Severity.NOTE, "a jail that others depend on, restarted by itself")
+
 _SHELL_CHARACTERS = set("!\"$&'()*;<>?[\\]`{|}~")
 _SHELL_WORDS = ("cd", "export", "set", "unset", "umask", "ulimit", "eval", "exec", ".", "if", "for", "while", "alias")
 _ENDING = frozenset(
@@ -155,6 +157,33 @@ def depends(host: HostSubject) -> Iterator[Finding]:
                 "`dependency loop`: none of them is started",
                 "one of them must not wait for the other",
                 jails=tuple(circle),
+            )
+
+
+def restarted(host: HostSubject) -> Iterator[Finding]:
+    """`service jail restart router`: those that depend on it are stopped first, and not started again."""
+    file = {block.block: number for number, each in enumerate(host.configurations) for block in each.jails}
+    waiting: dict[str, list[tuple[str, Span]]] = {}
+    wants: dict[str, list[str]] = {}
+    for jail in host.jails:
+        parameter = jail.jail.parameter("depend")
+        for value in parameter.values if parameter is not None else ():
+            wants.setdefault(jail.name, []).append(value.text)
+            if file.get(value.text) == file[jail.name]:
+                waiting.setdefault(value.text, []).append((jail.name, value.span))
+    for jail in host.jails:
+        others = waiting.get(jail.name)
+        if others and not _circle(jail.name, wants):
+            names = " ".join(dict.fromkeys(name for name, _ in others))
+            yield Finding(
+                RESTARTED,
+                jail.jail.source,
+                f"restarting {jail.name} alone stops {names.replace(' ', ', ')} too, and starts only {jail.name}",
+                f"`jail -rc {jail.name}` and `service jail restart {jail.name}` name one jail: a stop takes along what "
+                "depends on it, a start only what it depends on itself",
+                f"name them all: `service jail restart {jail.name} {names}`",
+                related=((others[0][1], f"jail {others[0][0]} depends on it"),),
+                jails=(jail.name,),
             )
 
 
@@ -340,4 +369,4 @@ def _end(name: str) -> str:
     return f"{name}a" if name.startswith("epair") else name
 
 
-RULES = (alive, clean, not_shell, depends, identity, interfaces, mixed, stars)
+RULES = (alive, clean, not_shell, depends, restarted, identity, interfaces, mixed, stars)
