@@ -187,6 +187,11 @@ class Sandbox:
         """The processes inside whose command line is just this, as this process numbers them."""
         return [pid for pid in self.find(*words) if _words(pid) == words]
 
+    def server(self, lab: str) -> int:
+        """The server of a lab, one of several."""
+        (found,) = (pid for pid in self.find("vjail.server") if any(f"/{lab}-" in word for word in _words(pid)))
+        return found
+
     def _members(self) -> Iterator[int]:
         """The processes inside, as this process numbers them: those whose PID namespace is the sandbox's or below."""
         depth = len(_numbers(self.pid))

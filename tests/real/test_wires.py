@@ -47,12 +47,6 @@ inner {
 }
 
 
-def _server(box: Sandbox, lab: str) -> int:
-    """The server of a lab, one of several."""
-    (found,) = (pid for pid in box.find("vjail.server") if f"/{lab}-" in Path(f"/proc/{pid}/cmdline").read_text())
-    return found
-
-
 def _at(box: Sandbox, lab: str, host: str, line: str) -> str:
     done = box.vjail("shell", "-p", lab, host, "-c", line)
     return done.out + done.err
@@ -110,7 +104,7 @@ def cut_and_mended(box: Sandbox, lab: str) -> None:
     assert "wire w0 (cut) ⇄ b vtnet0, c em1" in listed, listed
     assert "wire w1\n" in listed, listed
 
-    kill(_server(box, lab))
+    kill(box.server(lab))
     assert box.vjail("ls", lab).out == listed, "another server says the same"
     assert _links(box, lab) == _CUT
     assert box.vjail("mend", "-p", lab, "w0") == Result(0, "", "w0: mended\n")
@@ -168,6 +162,22 @@ def one_plug_pulled(box: Sandbox, lab: str) -> None:
     assert box.vjail("down", lab).code == 0
 
 
+def a_wire_that_begins_cut(box: Sandbox, lab: str) -> None:
+    """It is cut as the lab comes up; once mended it stays so, when the lab is brought up again too."""
+    make(box, _MEMBERS | {"vjail.yml": _MEMBERS["vjail.yml"].replace("w0: {}", "w0: {cut: true}")}, lab)
+    up = box.vjail("up", lab)
+    assert up.code == 0, up
+    assert "wire w0 (cut)" in box.vjail("ls", lab).out
+    assert "status: no carrier" in _at(box, lab, "a", "ifconfig em0")
+    assert not _answers(box, lab, "10.0.0.2")
+    assert box.vjail("mend", "-p", lab, "w0") == Result(0, "", "w0: mended\n")
+    assert _answers(box, lab, "10.0.0.2")
+    up = box.vjail("up", lab)
+    assert up.code == 0, up
+    assert _answers(box, lab, "10.0.0.2")
+    assert box.vjail("down", lab).code == 0
+
+
 # --- members of bridges with addresses --------------------------------------------------------------------------------
 
 _MEMBERS = {
@@ -212,7 +222,7 @@ def a_member_of_a_bridge_keeps_its_addresses(box: Sandbox, lab: str) -> None:
     assert reached() == [True] * 12
     typed = _at(box, lab, "b", "route add 198.51.100.0/24 10.0.0.1; arp -s 10.0.0.77 02:00:00:00:00:77; netstat -rn")
     before = _at(box, lab, "b", "ifconfig em0; netstat -rn; arp -an | grep 77")
-    kill(_server(box, lab))
+    kill(box.server(lab))
     assert _at(box, lab, "b", "ifconfig em0; netstat -rn; arp -an | grep 77") == before, typed
     assert reached() == [True] * 12
     # It may be called otherwise, have another MAC, another MTU, go down and come up, and leave the bridge.
@@ -309,6 +319,7 @@ def a_wire_carries_everything(box: Sandbox, lab: str) -> None:
 _SHOWN: Mapping[str, Work] = {
     "cut": cut_and_mended,
     "plug": one_plug_pulled,
+    "begins": a_wire_that_begins_cut,
     "members": a_member_of_a_bridge_keeps_its_addresses,
     "frames": a_wire_carries_everything,
 }

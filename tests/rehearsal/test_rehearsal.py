@@ -144,6 +144,18 @@ def test_a_wire_is_cut_and_mended(tmp_path: Path) -> None:
     assert lab.echo("JL1", "", "10.1.105.2").answered
 
 
+def test_a_wire_begins_cut(tmp_path: Path) -> None:
+    d5(tmp_path, HOSTID, HOSTID)
+    (tmp_path / "vjail.yml").write_text(LAB_D5.replace("w1: {}", "w1: {cut: true}"))
+    lab = Rehearsal.of(load(tmp_path))
+    up(lab)
+    assert "status: no carrier" in lab.type("JL1", "ifconfig xn1").out
+    assert lab.echo("JL1", "", "10.1.105.2").loss is Loss.CUT
+    assert lab.echo("JL1", "", "10.1.106.2").answered
+    lab.mend("w1")
+    assert lab.echo("JL1", "", "10.1.105.2").answered
+
+
 def test_nothing_of_linux_is_asked_for() -> None:
     """It runs where a Python has none of what Linux alone offers."""
     script = """

@@ -43,6 +43,8 @@ class Lab:
     release: Release = DEFAULT
     uplinks: Mapping[str, str] = field(default_factory=dict)
     """The NICs of this machine that are lent to the lab, by the wire each is on."""
+    cut: frozenset[str] = frozenset()
+    """The wires that begin cut."""
 
 
 @dataclass(frozen=True, slots=True)

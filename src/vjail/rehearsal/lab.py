@@ -101,6 +101,8 @@ class Rehearsal:
         for spec in lab.hosts.values():
             made.add_host(spec.name, {nic: nic_address(lab.name, spec.name, nic) for nic in spec.nics}, spec.nics)
             made._lay_files(lab, spec)
+        for wire in lab.cut:
+            made._set_carrier(wire, True)
         return made
 
     def add_host(

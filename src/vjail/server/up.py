@@ -90,6 +90,7 @@ class Up:
         if self._failed:
             return 1
         try:
+            self._lab.wiring.begin(lab.cut)
             self._lab.wiring.tie(lab.uplinks)
         except NetlinkError as error:
             self._problem(f"{self._wanted.shown}: {', '.join(lab.uplinks.values())}: {error.strerror}")

@@ -47,6 +47,11 @@ class Wiring:
         """The NICs of this machine by the wire they are on."""
         return self._uplinks
 
+    def begin(self, cut: frozenset[str]) -> None:
+        """Cut wires before any host is on them; those with hosts on them are as they have been left."""
+        for wire in sorted(cut.difference(*(host.nics.values() for host in self._hosts.values()))):
+            self._mark(wire, True)
+
     def tie(self, uplinks: Mapping[str, str]) -> None:
         """Plug NICs of this machine, which have been lent to the lab, into wires. Raises NetlinkError."""
         for wire, nic in uplinks.items():

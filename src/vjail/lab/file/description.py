@@ -158,16 +158,7 @@ class Wire:
     """An Ethernet segment between cards of hosts."""
 
     nic: At[str] | None = key(_INTERFACE, "a card of this machine that the wire goes on through (as root)")
-    delay: At[float] | None = key(
-        Text("milliseconds (5, 0.5)", r"[0-9]+(\.[0-9]+)?", float), "how long frames take, where the kernel can"
-    )
-    loss: At[float] | None = key(
-        Text("percent (0.1)", r"[0-9]+(\.[0-9]+)?", float), "how many frames are lost, where the kernel can"
-    )
-    rate: At[str] | None = key(
-        Text("bits a second (10M, 1G)", r"[0-9]+(\.[0-9]+)?[kMG]?", str), "how fast it is, where the kernel can"
-    )
-    cut: At[bool] | None = key(YES_NO, "it begins cut")
+    cut: At[bool] | None = key(YES_NO, "it begins cut; `vjail mend` joins it")
     place: Place | None = place()
 
 

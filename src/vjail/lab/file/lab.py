@@ -35,7 +35,8 @@ def lab_of(path: Path, read: Read, host_files: HostFiles) -> Lab:
     problems.stop()
     wires = dict.fromkeys((*found.wires, *(wire for host in hosts.values() for wire in host.nics.values())))
     uplinks = {name: wire.nic for name, wire in found.wires.items() if wire.nic is not None}
-    return Lab(found.name, path, hosts, tuple(wires), found.release, uplinks)
+    cut = frozenset(name for name, wire in found.wires.items() if wire.cut)
+    return Lab(found.name, path, hosts, tuple(wires), found.release, uplinks, cut)
 
 
 def _host(

@@ -518,8 +518,5 @@ def _listed(subnets: Sequence[Subnet]) -> str:
 def _wire(wire: Wire) -> WireSettings:
     return WireSettings(
         wire.nic.value if wire.nic is not None else None,
-        wire.delay.value if wire.delay is not None else None,
-        wire.loss.value if wire.loss is not None else None,
-        wire.rate.value if wire.rate is not None else None,
         wire.cut is not None and wire.cut.value,
     )

@@ -191,7 +191,4 @@ class WireSettings:
     """What is said of a wire."""
 
     nic: str | None = None
-    delay: float | None = None
-    loss: float | None = None
-    rate: str | None = None
     cut: bool = False
