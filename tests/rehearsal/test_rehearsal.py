@@ -156,6 +156,24 @@ def test_a_wire_begins_cut(tmp_path: Path) -> None:
     assert lab.echo("JL1", "", "10.1.105.2").answered
 
 
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("jail -rc router", "router"),
+        ("service jail onerestart router", "router"),
+        ("service jail onerestart router web mail app", "router web mail app"),
+    ],
+)
+def test_a_restart_takes_along_what_check_says(line: str, left: str) -> None:
+    """VJ617 and its mend: the case that the check is shown by, on a host."""
+    lab = Rehearsal.of(load(Path(__file__).parents[1] / "check/cases/VJ617-restarted-alone"))
+    up(lab)
+    (host,) = lab.hosts
+    assert lab.type(host, "jls name").out.split() == ["router", "web", "mail", "app"]
+    lab.type(host, line)
+    assert lab.type(host, "jls name").out.split() == left.split()
+
+
 def test_nothing_of_linux_is_asked_for() -> None:
     """It runs where a Python has none of what Linux alone offers."""
     script = """

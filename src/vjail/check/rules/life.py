@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from vjail.check.examples import example_lines
@@ -163,28 +163,37 @@ def depends(host: HostSubject) -> Iterator[Finding]:
 def restarted(host: HostSubject) -> Iterator[Finding]:
     """`service jail restart router`: those that depend on it are stopped first, and not started again."""
     file = {block.block: number for number, each in enumerate(host.configurations) for block in each.jails}
-    waiting: dict[str, list[tuple[str, Span]]] = {}
-    wants: dict[str, list[str]] = {}
+    waiting: dict[str, dict[str, Span]] = {}
     for jail in host.jails:
         parameter = jail.jail.parameter("depend")
         for value in parameter.values if parameter is not None else ():
-            wants.setdefault(jail.name, []).append(value.text)
             if file.get(value.text) == file[jail.name]:
-                waiting.setdefault(value.text, []).append((jail.name, value.span))
+                waiting.setdefault(value.text, {}).setdefault(jail.name, value.span)
     for jail in host.jails:
-        others = waiting.get(jail.name)
-        if others and not _circle(jail.name, wants):
-            names = " ".join(dict.fromkeys(name for name, _ in others))
+        behind = _behind(jail.name, waiting)
+        if behind and jail.name not in behind:
+            first = next(iter(waiting[jail.name]))
             yield Finding(
                 RESTARTED,
                 jail.jail.source,
-                f"restarting {jail.name} alone stops {names.replace(' ', ', ')} too, and starts only {jail.name}",
+                f"restarting {jail.name} alone stops {', '.join(behind)} too, and starts only {jail.name}",
                 f"`jail -rc {jail.name}` and `service jail restart {jail.name}` name one jail: a stop takes along what "
                 "depends on it, a start only what it depends on itself",
-                f"name them all: `service jail restart {jail.name} {names}`",
-                related=((others[0][1], f"jail {others[0][0]} depends on it"),),
+                f"name them all: `service jail restart {' '.join((jail.name, *behind))}`",
+                related=((waiting[jail.name][first], f"jail {first} depends on it"),),
                 jails=(jail.name,),
             )
+
+
+def _behind(name: str, waiting: Mapping[str, Iterable[str]]) -> list[str]:
+    """Everybody who depends on a jail, on those that do, and so on; the jail itself too, where it is a circle."""
+    found: dict[str, None] = {}
+    todo = [name]
+    while todo:
+        new = [each for each in waiting.get(todo.pop(0), ()) if each not in found]
+        found |= dict.fromkeys(new)
+        todo += new
+    return list(found)
 
 
 def _circle(start: str, wants: dict[str, list[str]]) -> list[str]:
