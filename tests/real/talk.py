@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -29,15 +30,39 @@ def at(box: Sandbox, lab: str, place: str, line: str, *, timeout: float = 60) ->
 
 
 def share(box: Sandbox, lab: str, talks: Iterable[Talk], *, count: int = 16, seconds: int = 8) -> Mapping[Talk, float]:
-    """The share of echo requests that is answered in each of many talks, all held at the same time."""
+    """The share of echo requests that is answered in each of many talks, held side by side."""
+    shares, _ = _hold(box, lab, list(talks), lambda _: f"-c {count} -t {seconds}", since=0)
+    return shares
+
+
+def share_at_once(box: Sandbox, lab: str, talks: Iterable[Talk], *, seconds: float) -> Mapping[Talk, float]:
+    """The share that is answered while all are talking: they begin at one instant, and each talks for so many seconds.
+
+    On a busy machine some are not ready at that instant; all are then given longer to be so, and begin anew.
+    """
+    wanted, lead = list(talks), 1
+    while True:
+        since = int(time.time()) + 1 + lead
+        shares, began = _hold(box, lab, wanted, lambda pace: f"-c {round(seconds / float(pace))} -t 60", since=since)
+        if max(began) == since:
+            return shares
+        lead *= 2
+        assert lead < 60, f"to begin at {since}: {began}"
+
+
+def _hold(
+    box: Sandbox, lab: str, wanted: list[Talk], length: Callable[[str], str], *, since: int
+) -> tuple[Mapping[Talk, float], list[int]]:
+    """Hold talks, from an instant on or a little later; their shares, and the second in which each place began."""
     lines: dict[str, list[str]] = {}
-    for number, each in enumerate(wanted := list(talks)):
+    for number, each in enumerate(wanted):
         pace = _PACES[number % len(_PACES)]
-        ping = f"ping -n -q -c {count} -i {pace} -t {seconds} {each.address}"
+        ping = f"ping -n -q {length(pace)} -i {pace} {each.address}"
         lines.setdefault(each.place, []).append(f'{{ said=$({ping} 2>&1); echo "@{number}@$said"; }} &')
+    ready = f"while [ $(date +%s) -lt {since} ]; do sleep 0.02; done; date +since=%s"
 
     def talk(place: str) -> str:
-        return at(box, lab, place, "\n".join([*lines[place], "wait"])).out
+        return at(box, lab, place, "\n".join([ready, *lines[place], "wait"])).out
 
     with ThreadPoolExecutor(len(lines)) as pool:
         said = "".join(pool.map(talk, lines))
@@ -48,4 +73,4 @@ def share(box: Sandbox, lab: str, talks: Iterable[Talk], *, count: int = 16, sec
         assert sent or "is unreachable" in text, text
         found[wanted[int(number)]] = int(sent[2]) / int(sent[1]) if sent else 0.0
     assert set(found) == set(wanted), said
-    return found
+    return found, [int(second) for second in re.findall(r"since=(\d+)", said)]

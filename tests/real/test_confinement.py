@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from lives import kill, server
 from sandbox import Sandbox, interpreter
 from typed import LAB, make, transcript
 
@@ -342,8 +343,7 @@ def test_a_jail_in_a_vnet_jail_shares_its_network_not_the_hosts(box: Sandbox) ->
     assert answers["processes"] == "own"
     assert box.shell("jexec outer.in ifconfig -l; jexec outer.in ifconfig lo0 down", LAB).out == "lo0\n"
     # Another server finds them as the first one left them.
-    server = box.run("sh", "-c", "kill -9 $(pgrep -f 'vjail[.]server'); pgrep -cf 'vjail[.]server'")
-    assert server.out == "0\n"
+    kill(server(box))
     assert box.shell(f"jexec outer.in {looks}", LAB).out.split() == outer
     down = box.vjail("down", LAB)
     assert (down.code, down.err) == (0, "outer.own: stopped\nouter.in: stopped\nouter: stopped\n")

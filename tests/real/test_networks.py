@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sandbox import Sandbox
 from side_by_side import Work, side_by_side
-from talk import Talk, at, share
+from talk import Talk, at, share, share_at_once
 
 pytestmark = pytest.mark.real
 
@@ -209,7 +209,7 @@ def _table(box: Sandbox, lab: str) -> dict[int, str]:
         for a, b in _PAIRS
         for net in (105, 106)
     ]
-    shares = share(box, lab, [talk for _, *both in lines for talk in both], count=12)
+    shares = share_at_once(box, lab, [talk for _, *both in lines for talk in both], seconds=2)
     table = dict.fromkeys(_NETS, "")
     for family, *both in lines:
         table[family] += "○" if all(shares[talk] == 1 for talk in both) else "✗"

@@ -45,7 +45,6 @@ _CLONERS = "FreeBSD's kernel has cloners for interfaces that a lab host does not
 _CP = "this machine's cp copies sockets, and no devd is there whose sockets could be met"
 _DEV = "ptmx and pts: without them no Linux program could have a terminal; log: where Linux programs log"
 _TOUCH = "this machine's touch words its messages otherwise"
-_HEAD = "a pipeline's programs all run when this ps looks; on that machine one was still sh"
 _INIT = "a jail's processes are numbered from 1, which reaps"
 _CSH = "root's shell is this machine's sh, FreeBSD's is csh"
 _WC = "this machine's wc does not pad its numbers"
@@ -55,13 +54,17 @@ DIFFERENCES: Mapping[tuple[str, int], str] = {
     ("replay/documents-A1.txt", 1): _CP,
     ("replay/documents-A1.txt", 11): _DEV,
     ("replay/documents-A1.txt", 12): _TOUCH,
-    ("replay/documents-A1.txt", 14): _HEAD,
     ("replay/documents-C.txt", 12): _DEV,
     ("replay/documents-C.txt", 13): _INIT,
     ("replay/documents-E1.txt", 27): _WC,
     ("replay/documents-E1.txt", 28): _WC,
 }
 """Lines, by file and number, that answer otherwise, and why."""
+
+BY_CHANCE: Mapping[tuple[str, int], str] = {
+    ("replay/documents-A1.txt", 14): "which of a pipeline's programs run already when its ps looks",
+}
+"""Lines that answer otherwise or not, as a machine's scheduler has it, and why."""
 
 WITH_ONE_ID: Mapping[tuple[str, int], str] = {
     ("replay/vnet.txt", 31): "a lab with one user id cannot run a program as somebody else than root",
@@ -120,9 +123,8 @@ def test_the_recorded_lines_answer_as_recorded(box: Sandbox, summary: Callable[[
     }
     one_id = any(done.one_id for done in replayed.values())
     listed = DIFFERENCES.keys() | (WITH_ONE_ID.keys() if one_id else set())
-    assert not differing.keys() - listed, "\n".join(
-        f"{path} {number} {text}" for (path, number), text in differing.items() if (path, number) not in listed
-    )
+    unlisted = differing.keys() - listed - BY_CHANCE.keys()
+    assert not unlisted, "\n".join(f"{path} {number} {differing[path, number]}" for path, number in sorted(unlisted))
     assert not listed - differing.keys(), "these agree after all"
 
 
