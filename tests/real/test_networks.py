@@ -25,7 +25,7 @@ _AT_ONCE = 11
 
 def _up(box: Sandbox, lab: str) -> None:
     up = box.vjail("up", lab)
-    assert up.code == 0, up
+    assert up.code == 0, up.err
 
 
 def _down(box: Sandbox, lab: str) -> None:
