@@ -209,7 +209,7 @@ def _table(box: Sandbox, lab: str) -> dict[int, str]:
         for a, b in _PAIRS
         for net in (105, 106)
     ]
-    shares = share_at_once(box, lab, [talk for _, *both in lines for talk in both], seconds=2)
+    shares = share_at_once(box, lab, [talk for _, *both in lines for talk in both], seconds=3)
     table = dict.fromkeys(_NETS, "")
     for family, *both in lines:
         table[family] += "○" if all(shares[talk] == 1 for talk in both) else "✗"
