@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 
 import pytest
@@ -13,10 +14,13 @@ from vjail.lab.changes import (
     RunningHost,
     as_json_value,
     changed_rulesets,
+    files_after,
+    files_wait,
     from_json_value,
     host_change,
     jail_changes,
 )
+from vjail.lab.rewiring import CardChange
 from vjail.release import Release
 
 V13 = Release.parse("13")
@@ -135,6 +139,79 @@ def test_what_is_done_about_rc_conf(old: str, new: str, commands: list[str], not
     assert list(change.not_live) == not_live
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "card", "commands", "not_live"),
+    [
+        # What is said of a card that goes needs nothing done, of one that comes is done, new or not.
+        (RC + 'ifconfig_em1="up"\nifconfig_em1_ipv6="inet6 ::2"\n', RC, CardChange("em1", "w", None), [], []),
+        (
+            RC + 'ifconfig_em10="up"\n',
+            RC,
+            CardChange("em1", "w", None),
+            [],
+            ["rc.conf: ifconfig_em10: up -> not set"],
+        ),
+        (RC, RC, CardChange("em1", None, "w"), [], []),
+        (RC, RC, CardChange("em0", None, "w"), ["service netif start em0"], []),
+        (
+            RC,
+            RC + 'vlans_em1="5"\nifconfig_em1_5="up"\n',
+            CardChange("em1", None, "w"),
+            ["service netif start em1"],
+            [],
+        ),
+        (RC, RC, CardChange("em0", "v", "w"), [], []),
+    ],
+)
+def test_what_is_done_about_a_card(
+    old: str, new: str, card: CardChange, commands: list[str], not_live: list[str]
+) -> None:
+    change = host_change({"rc.conf": old.encode()}, {"rc.conf": new.encode()}, [card])
+    assert [" ".join(each.command) for each in change.actions] == commands
+    assert list(change.not_live) == not_live
+
+
+def test_another_hostid() -> None:
+    """What has an address made of it is made anew; what has one of its own, or of a card's, is not."""
+    clones = 'cloned_interfaces="bridge0 bridge1 vlan5 epair3"\nifconfig_bridge1="ether 02:00:00:00:00:01"\n'
+    files = {"rc.conf": clones.encode()}
+    change = host_change({**files, "hostid": b"a\n"}, {**files, "hostid": b"b\n"})
+    assert [" ".join(each.command) for each in change.actions] == [
+        "service hostid start",
+        "service netif restart bridge0",
+        "service netif restart epair3",
+    ]
+    text = (
+        f"a {{ {BASE} vnet.interface = epair0b; }} b {{ {BASE} vnet.interface = em1; }} c {{ {BASE} }}"
+        f"d {{ {BASE} exec.prestart = 'ifconfig bridge1 create'; exec.start = X; }} e {{ {BASE} depend = a; }}"
+    )
+    found = jail_changes(jails(text), jails(text.replace("X", "Y")), list("abcde"), V13, hostid=True)
+    assert {each.name: each.fate.value for each in found} == {
+        "a": "restart",
+        "b": "unchanged",
+        "c": "unchanged",
+        "d": "restart",
+        "e": "restart",
+    }
+
+
+def test_the_files_that_a_host_is_to_have() -> None:
+    old = {"rc.conf": b"r", "pf.conf": b"p", "devfs.rules": b"d", "hostid": b"h", "hosts": b"n"}
+
+    def after(laid: Collection[str], given: dict[str, bytes], **others: bool) -> dict[str, bytes]:
+        found = files_after(old, laid, given, b"own", **others)
+        return {name: content for name, content in found.items() if old.get(name) != content}
+
+    assert after((), {}) == {}
+    assert set(files_after(old, ("pf.conf",), {}, b"own")) == {"rc.conf", "devfs.rules", "hostid", "hosts"}
+    assert after(("hostid",), {}) == {"hostid": b"own"}
+    assert after((), {"hostid": b"x", "rc.conf": b"y"}) == {"hostid": b"x", "rc.conf": b"y"}
+    assert after((), {"hostid": b"x", "rc.conf": b"y"}, all_jails=False) == {"rc.conf": b"y"}
+    assert files_wait(old, (), {"hostid": b"x"}, b"own", all_jails=True) == ()
+    assert len(files_wait(old, (), {"hostid": b"x"}, b"own", all_jails=False)) == 1
+    assert files_wait(old, (), {"hostid": b"h"}, b"own", all_jails=False) == ()
+
+
 def test_pf_conf_and_devfs_rules_are_loaded_anew() -> None:
     rc = b'pf_enable="YES"\n'
     old = {"rc.conf": rc, "pf.conf": b"pass\n"}
@@ -143,5 +220,7 @@ def test_pf_conf_and_devfs_rules_are_loaded_anew() -> None:
 
 
 def test_what_runs_goes_through_json() -> None:
-    host = RunningHost({"rc.conf": b"a=\xff\n"}, ("a",), {"a": b"x"})
-    assert from_json_value(as_json_value(host)) == host
+    host = RunningHost(
+        {"rc.conf": b"a=\xff\n"}, ("a",), {"a": b"x"}, {"em0": "w"}, {"em0": "a"}, ("rc.conf",), {"userland": "machine"}
+    )
+    assert from_json_value(json.loads(json.dumps(as_json_value(host)))) == host

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from lives import kill, server
 from sandbox import Result, Sandbox
 
 pytestmark = pytest.mark.real
@@ -160,4 +161,191 @@ def test_rules_are_loaded_and_a_host_goes(box: Sandbox) -> None:
     said = up(box).err
     assert "o: stop: it is no host of the lab any more" in said, said
     assert [host["host"] for host in json.loads(box.vjail("ls", "--json", "changing").out)["hosts"]] == ["r"]
+    assert box.vjail("down", "changing").code == 0
+
+
+# --- cards, wires, hostid ---------------------------------------------------------------------------------------------
+
+WIRED = f"""\
+wires: {{w: {{}}, v: {{}}}}
+hosts:
+  r:
+    nics: {{em0: w, em1: w}}
+    addresses: {{em0: 192.0.2.1/24}}
+    networks: {{in: {{subnet: 10.0.0.0/24, host: .1}}}}
+    jails:
+      a: {{in: .2, {SLEEP}}}
+      b: {{nics: {{em1: 192.0.2.7/24}}, {SLEEP}}}
+      c: {{{SLEEP}}}
+  o: {{nics: {{em0: w}}, addresses: {{em0: 192.0.2.2/24}}}}
+  p: {{nics: {{em0: v}}, addresses: {{em0: 192.0.2.3/24}}}}
+"""
+
+
+def on(box: Sandbox, place: str, line: str) -> Result:
+    """A line that is typed on a host, or in HOST:JAIL."""
+    if ":" in place:
+        return box.vjail("exec", "-p", "changing", place, "sh", "-c", line)
+    return box.vjail("shell", "-p", "changing", place, "-c", line)
+
+
+def who_answers(box: Sandbox, place: str, *addresses: str) -> list[str]:
+    """Those of some addresses that answer a place; they are asked side by side, and often."""
+    line = "; ".join(f"(ping -o -q -i 0.2 -c 10 -t 2 {each} >/dev/null && echo {each}) &" for each in addresses)
+    return sorted(on(box, place, f"{line.replace('&;', '&')} wait").out.split())
+
+
+def lives_on_r(box: Sandbox) -> dict[str, str]:
+    """The processes of r's jails."""
+    said = on(box, "r", "jls jid name; ps -ax -o pid,jid,command").out
+    names = dict(line.split() for line in said.splitlines() if re.fullmatch(r"\s*\d+ [a-z]\s*", line))
+    pids = {line.split()[1]: line.split()[0] for line in said.splitlines() if line.endswith("sleep 1000")}
+    return {name: f"{jid}:{pids[jid]}" for jid, name in names.items()}
+
+
+def told(done: Result) -> list[str]:
+    """What `vjail up` said of cards and wires."""
+    return [line for line in done.err.splitlines() if re.match(r"(\w+: card|wire) ", line)]
+
+
+def test_cards_and_wires_come_and_go_and_move(box: Sandbox) -> None:
+    write(box, WIRED)
+    up(box)
+    before = lives_on_r(box)
+    assert who_answers(box, "r:b", "192.0.2.2", "192.0.2.3") == ["192.0.2.2"]
+    mac = on(box, "r:b", "ifconfig em1 | grep ether").out
+
+    # A card on another wire stays what and where it is: not even the jail that has it is touched.
+    moved = WIRED.replace("em1: w}", "em1: v}")
+    write(box, moved)
+    plan = box.vjail("plan", "changing").out
+    assert plan.splitlines()[:2] == ["host r: up", "    card em1: wire w -> v"], plan
+    assert told(up(box)) == ["r: card em1: wire w -> v"]
+    assert (lives_on_r(box), on(box, "r:b", "ifconfig em1 | grep ether").out) == (before, mac)
+    assert who_answers(box, "r:b", "192.0.2.2", "192.0.2.3") == ["192.0.2.3"]
+
+    # A card in the place of another: only its jail restarts. A wire is cut, and a server that takes over knows it all.
+    other = moved.replace("em1", "em2").replace("v: {}", "v: {cut: yes}")
+    other = other.replace("o: {nics: {em0: w}", "o: {nics: {em0: w, em5: w}").replace(
+        "2.2/24", "2.2/24, em5: 10.5.0.1/24"
+    )
+    write(box, other)
+    assert sorted(told(up(box))) == [
+        "o: card em5: new, on wire w",
+        "r: card em1: removed",
+        "r: card em2: new, on wire v",
+        "wire v: cut: no -> yes",
+    ]
+    after = lives_on_r(box)
+    assert {name: after[name] for name in "ac"} == {name: before[name] for name in "ac"}
+    assert after["b"] != before["b"]
+    kill(server(box))
+    assert on(box, "r:b", "ifconfig -l").out == "lo0 em2\n"
+    assert on(box, "r", "ifconfig -l").out.split()[:2] == ["em0", "lo0"]
+    assert "status: no carrier" in on(box, "p", "ifconfig em0").out
+    assert "inet 10.5.0.1 " in on(box, "o", "ifconfig em5").out
+    assert who_answers(box, "r:b", "192.0.2.3") == []
+    # One that has lost a card, as if the other had died while it came or went, has it anew.
+    assert on(box, "o", "ip link delete em5").code == 0
+    kill(server(box))
+    assert "ether" in on(box, "o", "ifconfig em5").out
+    assert on(box, "o", "ifconfig em5 10.5.0.1/24; ifconfig em0 -alias 192.0.2.2").code == 0
+    assert on(box, "r", "ifconfig em0 alias 10.5.0.9/24").code == 0
+    assert who_answers(box, "o", "10.5.0.9") == ["10.5.0.9"]
+
+    # What was mended by hand stays so as long as the file says the same, and what the file says anew is done.
+    assert box.vjail("mend", "-p", "changing", "v").code == 0
+    assert told(up(box)) == []
+    assert who_answers(box, "r:b", "192.0.2.3") == ["192.0.2.3"]
+    assert box.vjail("cut", "-p", "changing", "v").code == 0
+    write(box, other.replace("v: {cut: yes}", "v: {}"))
+    assert told(up(box)) == ["wire v: cut: yes -> no"]
+    assert who_answers(box, "r:b", "192.0.2.3") == ["192.0.2.3"]
+    assert box.vjail("down", "changing").code == 0
+
+
+def test_hosts_and_wires_are_new_and_go(box: Sandbox) -> None:
+    write(box, WIRED)
+    up(box)
+    before = lives_on_r(box)
+    # em1 was moved by hand into a jail whose configuration knows nothing of it.
+    assert on(box, "r", "ifconfig em1 -vnet b && ifconfig em1 vnet c").code == 0
+    new = WIRED.replace("v: {}", "u: {}").replace("  p: {nics: {em0: v}", "  q: {nics: {em0: u}")
+    new = new.replace("{em0: w, em1: w}", "{em0: u, em1: w}")
+    write(box, new)
+    dry, plan = box.vjail("up", "--dry-run", "changing"), box.vjail("plan", "changing")
+    assert dry == plan
+    assert [line for line in plan.out.splitlines() if line.startswith(("wire", "host"))] == [
+        "wire u: new",
+        "wire v: removed",
+        "host r: up",
+        "host o: up",
+        "host q: new",
+        "host p: gone",
+    ]
+    said = up(box).err
+    assert "p: stop: it is no host of the lab any more" in said, said
+    assert lives_on_r(box) == before
+    assert who_answers(box, "r", "192.0.2.2", "192.0.2.3") == ["192.0.2.3"]
+    wires = json.loads(box.vjail("ls", "--json", "changing").out)["wires"]
+    assert {name: [plug["host"] for plug in wire["plugs"]] for name, wire in wires.items()} == {
+        "u": ["r", "q"],
+        "w": ["r", "o"],
+    }
+
+    # Without em1: it is gone out of c too, which runs on. A jail that is left aside keeps a card of its own.
+    assert on(box, "r", "ifconfig em1 -vnet c && ifconfig em1 vnet b").code == 0
+    write(box, new.replace(", em1: w}", "}").replace(f"      b: {{nics: {{em1: 192.0.2.7/24}}, {SLEEP}}}\n", ""))
+    assert told(up(box, "--jail", "c")) == ["r: card em1: stays for now: b has it, which is left as it is"]
+    assert lives_on_r(box) == before
+    assert on(box, "r", "ifconfig em1 -vnet b && ifconfig em1 vnet c").code == 0
+    assert told(up(box)) == ["r: card em1: removed"]
+    assert lives_on_r(box) == {name: before[name] for name in "ac"}
+    assert on(box, "r:c", "ifconfig -l").out == "lo0\n"
+    assert told(up(box)) == []
+    assert box.vjail("down", "changing").code == 0
+
+
+def test_another_hostid(box: Sandbox) -> None:
+    write(box, WIRED)
+    up(box)
+    before = lives_on_r(box)
+    look = "sysctl -n kern.hostuuid; ifconfig $(ifconfig -l | grep -o 'bridge[0-9]*') | grep ether"
+    identity, mac = on(box, "r", look).out.splitlines()
+    ours = "4f5e6d7c-1111-4222-8333-444455556666"
+    write(box, WIRED.replace("  r:\n", f"  r:\n    hostid: {ours}\n"))
+    said = up(box, "--no-jails").err
+    assert "r: not now: hostid differs, and jails restart for it: " in said, said
+    assert on(box, "r", look).out.splitlines() == [identity, mac]
+    said = up(box).err
+    assert "r: a: restart: hostid differs: MAC addresses of epairs and bridges are made of it\n" in said, said
+    now, other = on(box, "r", look).out.splitlines()
+    assert now == ours
+    assert other != mac
+    after = lives_on_r(box)
+    assert {name: after[name] for name in "bc"} == {name: before[name] for name in "bc"}
+    assert after["a"] != before["a"]
+    assert who_answers(box, "r", "10.0.0.2") == ["10.0.0.2"]
+    write(box, WIRED)
+    up(box)
+    assert on(box, "r", look).out.splitlines() == [identity, mac]
+    assert box.vjail("down", "changing").code == 0
+
+
+def test_what_cannot_be_changed_is_said(box: Sandbox) -> None:
+    """And it is said as long as it is so; a card whose name something else has leaves the rest as it was."""
+    write(box, WIRED)
+    up(box)
+    write(box, "freebsd: 14\n" + WIRED.replace("  o: {", "  o: {userland: minimal, "))
+    for _ in range(2):
+        said = up(box).err
+        assert "not while the lab is up: freebsd: 13 -> 14; `vjail down changing` first\n" in said, said
+        assert "o: not while the lab is up: userland: machine -> minimal; `vjail down` first\n" in said, said
+    assert on(box, "o", "ifconfig epair create && ifconfig epair0a name em1").code == 0
+    write(box, WIRED.replace("o: {nics: {em0: w}", "o: {nics: {em0: w, em1: w}"))
+    said = up(box, code=1).err
+    assert "o: its cards could not be changed: em1: an interface of that name is there; " in said, said
+    assert who_answers(box, "o", "192.0.2.1") == ["192.0.2.1"]
+    kill(server(box))
+    assert who_answers(box, "o", "192.0.2.1") == ["192.0.2.1"]
     assert box.vjail("down", "changing").code == 0

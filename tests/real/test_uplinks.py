@@ -89,6 +89,37 @@ def test_lent_and_given_back(box: Sandbox) -> None:
     assert missing == Result(1, "", "vjail: this machine has no NIC eth7; it has: none\n")
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("uid", [pytest.param(0, id="root")], indirect=True)
+def test_a_wire_goes_on_through_another(box: Sandbox) -> None:
+    """While the lab is up: one NIC comes home, another is lent; in the end none."""
+    _begin(box)
+    _line(box, "ip link add eth8 type veth peer name other && ip link set other up")
+    _line(box, "ip addr del 192.168.7.9/24 dev far && ip addr add 192.168.7.9/24 dev other")
+    _line(box, "ip addr del 2001:db8:7::9/64 dev far && ip addr add 2001:db8:7::9/64 dev other nodad")
+    make(box, {"vjail.yml": FILES["vjail.yml"].replace("eth7", "eth8")})
+    assert "wire w0: nic: eth7 -> eth8\n" in box.vjail("plan", LAB).out
+    up = box.vjail("up", LAB)
+    assert up.code == 0, up
+    assert "wire w0: nic: eth7 -> eth8\n" in up.err
+    assert _eth7(box).split()[1] == "UP"
+    assert _answers(box) == [True, True]
+    kill(server(box))
+    assert "wire w0 ⇄ this machine's eth8" in box.vjail("ls", LAB).out
+    # The keeper that there is now brings home what is lent now.
+    _line(box, "read pid started < $(echo /run/vjail/*/anchor) && kill -9 $pid")
+    until(lambda: box.run("ip", "-br", "link", "show", "eth8").out != "")
+    assert box.vjail("up", LAB).code == 0
+    make(box, {"vjail.yml": FILES["vjail.yml"].replace("{nic: eth7}", "{}")})
+    up = box.vjail("up", LAB)
+    assert up.code == 0, up
+    assert "wire w0: nic: eth8 -> none\n" in up.err
+    assert box.run("ip", "-br", "link", "show", "eth8").out != ""
+    assert box.run("sh", "-c", "cat /run/vjail/*/loan").code != 0
+    assert box.vjail("down", LAB).code == 0
+    _line(box, "ip link delete eth7; ip link delete eth8")
+
+
 @pytest.mark.parametrize("uid", [pytest.param(NOBODY, id="user")], indirect=True)
 def test_only_root_lends(box: Sandbox) -> None:
     make(box, FILES)

@@ -212,3 +212,42 @@ def test_a_phase_that_fails_on_purpose_leaves_what_freebsd_leaves() -> None:
     lab.interfere = None
     assert lab.type("fbsd", "jail -c jail_01; jail -c jail_02; jail -r jail_01; jail -r jail_02").code == 0
     assert lab.type("fbsd", "ifconfig -l; mount").out == clean
+
+
+CARDS = """\
+wires: {w: {}, v: {}}
+hosts:
+  a: {nics: {em0: w, em1: w}, addresses: {em0: 192.0.2.1/24}, jails: {j: {nics: {em1: 10.0.0.1/24}}}}
+  b: {nics: {em0: w}, addresses: {em0: 192.0.2.2/24}}
+  c: {nics: {em0: v}, addresses: {em0: 192.0.2.3/24}}
+"""
+
+
+def test_cards_come_and_go_and_move(tmp_path: Path) -> None:
+    (tmp_path / "vjail.yml").write_text(CARDS)
+    lab = Rehearsal.of(load(tmp_path))
+    up(lab)
+    macs = {f"em{number}": bytes((2, 0, 0, 0, 0, number)) for number in range(3)}
+
+    def answers(address: str) -> bool:
+        return lab.echo("a", 0, address).loss is None
+
+    # One in a jail under another name, with a vlan on it, goes out of the jail, and the vlan is bound to nothing.
+    said = lab.type("a", "ifconfig em1 name wan && ifconfig vlan7 create vlan 7 vlandev wan && ifconfig -l", jail="j")
+    assert said.code == 0, said
+    lab.rewire("a", {"em0": macs["em0"]}, {"em0": "w"})
+    assert lab.type("a", "ifconfig -l", jail="j").out.split() == ["lo0", "vlan7"]
+    assert "parent interface: <none>" in lab.type("a", "ifconfig vlan7", jail="j").out
+    # In a bridge: it is a member no more.
+    assert lab.type("a", "ifconfig bridge0 create && ifconfig bridge0 addm em0").code == 0
+    lab.rewire("a", {"em2": macs["em2"]}, {"em2": "v"})
+    assert lab.type("a", "ifconfig -l").out.split() == ["lo0", "bridge0", "em2"]
+    assert "member" not in lab.type("a", "ifconfig bridge0").out
+    assert lab.type("a", "ifconfig em2 192.0.2.1/24").code == 0
+    assert [answers(f"192.0.2.{host}") for host in (2, 3)] == [False, True]
+    # On another wire it is as it was; and has no carrier where that is cut.
+    lab.rewire("a", {"em2": macs["em2"]}, {"em2": "w"})
+    assert [answers(f"192.0.2.{host}") for host in (2, 3)] == [True, False]
+    lab.cut("v")
+    lab.rewire("a", {"em2": macs["em2"]}, {"em2": "v"})
+    assert "status: no carrier" in lab.type("a", "ifconfig em2").out

@@ -13,7 +13,7 @@ from typing import Any
 from vjail.cli.say import fail, problems
 from vjail.lab import folder
 from vjail.lab.changes import from_json_value
-from vjail.lab.model import LabError
+from vjail.lab.model import LabError, WireSettings
 from vjail.rehearsal.plan import plan as planned
 from vjail.release import Release
 
@@ -35,16 +35,17 @@ def plan(arguments: argparse.Namespace) -> int:
             running = _running(path)
         except Failed as error:
             return fail(str(error))
-    for host in running.values():
-        lab = replace(lab, release=Release.parse(host["release"]))
-    there = {name: from_json_value(host) for name, host in running.items()}
-    made = planned(lab, there, arguments.jail, no_jails=arguments.no_jails)
+    hosts = running.get("hosts", {})
+    release = next((Release.parse(host["release"]) for host in hosts.values()), None)
+    there = {name: from_json_value(host) for name, host in hosts.items()}
+    wires = {name: WireSettings.of_record(record) for name, record in running.get("wires", {}).items()}
+    made = planned(lab, there, arguments.jail, no_jails=arguments.no_jails, wires=wires, release=release)
     print(json.dumps(made.as_json(), indent=2) + "\n" if arguments.json else made.as_text(), end="")
     return 0
 
 
 def _running(path: Path) -> dict[str, Any]:
-    """What runs on the hosts of a lab, as its server tells it; nothing where it is not up. Raises Failed."""
+    """What runs of a lab, its hosts and wires, as its server tells it; nothing where it is not up. Raises Failed."""
     from vjail.cli.lab import Failed, connect, send
     from vjail.kernel.linux.anchor import agent_binary
     from vjail.lab.runtime import Runtime

@@ -91,6 +91,11 @@ def _up(
     }
     send(connection, "up", details)
     code = attend(connection, interrupts)
+    if not code:
+        try:
+            _give_back(runtime, nics)
+        except Unable as error:
+            code = fail(str(error))
     undone = bool(code) and not before and not arguments.keep
     if undone:
         _end(runtime)
@@ -107,6 +112,14 @@ def _lend(runtime: Runtime, nics: Sequence[str]) -> None:
         from vjail.lab import loan  # few labs need it
 
         loan.lend(runtime.folder, nics)
+
+
+def _give_back(runtime: Runtime, nics: Sequence[str]) -> None:
+    """Let NICs of this machine come home that the lab does not name any more."""
+    if (runtime.folder / "loan").exists():
+        from vjail.lab import loan
+
+        loan.give_back(runtime.folder, nics)
 
 
 def down(arguments: argparse.Namespace) -> int:

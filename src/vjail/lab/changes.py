@@ -7,7 +7,8 @@ and `vjail plan` shows it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,9 @@ from vjail.conf import devfs_rules
 from vjail.conf.jailconf import Checked, lookup
 from vjail.conf.jailconf.parameters import Access, Role
 from vjail.conf.position import Source, Span, decode, encode
-from vjail.conf.rcconf import evaluate
+from vjail.conf.rcconf import evaluate, variable_name
 from vjail.conf.rcconf import parse as parse_rc_conf
+from vjail.lab.rewiring import CardChange
 from vjail.release import Release
 
 Files = Mapping[str, bytes]
@@ -115,32 +117,55 @@ class HostAction:
 
 @dataclass(frozen=True, slots=True)
 class HostChange:
-    """What differs of a host's own files: what is done about it, and what needs a new start of the lab."""
+    """What differs of a host's own files: what is done about it, what waits, and what needs a new start of the lab."""
 
     actions: tuple[HostAction, ...] = ()
     not_live: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RunningHost:
     """What runs on a host of a lab that is up: its files in /etc, and the names of its jails.
 
-    `older`: the jail.conf of jails that were started with another than that in /etc.
+    `older`: the jail.conf of jails that were started with another than that in /etc. `cards`: its cards, each with the
+    wire it is on; `held`: those that are in a jail, each with the jail's name. `laid`: the files that its lab brought.
+    `made`: what it was made with, by what that is called.
     """
 
     files: Mapping[str, bytes]
     jails: tuple[str, ...]
     older: Mapping[str, bytes] = field(default_factory=dict)
+    cards: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, str] = field(default_factory=dict)
+    laid: tuple[str, ...] = ()
+    made: Mapping[str, str] = field(default_factory=dict)
 
 
 def as_json_value(host: RunningHost) -> dict[str, Any]:
     """It as JSON has it."""
-    return {"files": _texts(host.files), "jails": list(host.jails), "older": _texts(host.older)}
+    return {
+        "files": _texts(host.files),
+        "jails": list(host.jails),
+        "older": _texts(host.older),
+        "cards": dict(host.cards),
+        "held": dict(host.held),
+        "laid": list(host.laid),
+        "made": dict(host.made),
+    }
 
 
 def from_json_value(value: Mapping[str, Any]) -> RunningHost:
     """The opposite."""
-    return RunningHost(_contents(value["files"]), tuple(value["jails"]), _contents(value["older"]))
+    return RunningHost(
+        _contents(value["files"]),
+        tuple(value["jails"]),
+        _contents(value["older"]),
+        value["cards"],
+        value["held"],
+        tuple(value["laid"]),
+        value["made"],
+    )
 
 
 def _texts(files: Files) -> dict[str, str]:
@@ -149,6 +174,35 @@ def _texts(files: Files) -> dict[str, str]:
 
 def _contents(texts: Mapping[str, str]) -> Files:
     return {name: encode(text) for name, text in texts.items()}
+
+
+_GO = ("jail.conf", "devfs.rules", "pf.conf")
+"""Files that a host has only of its lab: they go with it."""
+
+
+def files_after(old: Files, laid: Collection[str], given: Files, hostid: bytes, *, all_jails: bool = True) -> Files:
+    """The files of a running host when it has those that its lab gives it now.
+
+    `laid`: those that its lab gave before. `hostid`: what a host has whose lab gives none. Where not all jails are
+    changed the hostid stays: jails are joined by interfaces whose MAC addresses are made of it.
+    """
+    found = {**old, **given}
+    for name in _GO:
+        if name not in given and name in laid:
+            found.pop(name, None)
+    if "hostid" not in given and "hostid" in laid:
+        found["hostid"] = hostid
+    if not all_jails and "hostid" in old:
+        found["hostid"] = old["hostid"]
+    return found
+
+
+def files_wait(old: Files, laid: Collection[str], given: Files, hostid: bytes, *, all_jails: bool) -> tuple[str, ...]:
+    """What of `files_after` waits until all jails are changed, in words."""
+    later = files_after(old, laid, given, hostid)
+    if all_jails or later.get("hostid") == old.get("hostid"):
+        return ()
+    return ("hostid differs, and jails restart for it: `vjail up` without --jail and --no-jails",)
 
 
 # --- jails ------------------------------------------------------------------------------------------------------------
@@ -160,10 +214,13 @@ def jail_changes(
     chosen: Collection[str],
     release: Release,
     rulesets: Collection[int] = (),
+    *,
+    hostid: bool = False,
 ) -> tuple[JailChange, ...]:
     """What becomes of the jails that run, `old` by name with what each was started with, and of those to be started.
 
-    `chosen` are the names of those that are to run. `rulesets`: the devfs rulesets that differ.
+    `chosen` are the names of those that are to run. `rulesets`: the devfs rulesets that differ; `hostid`: whether that
+    of the host does.
     """
     found: dict[str, JailChange] = {}
     for name, checked in new.items():
@@ -174,6 +231,9 @@ def jail_changes(
     for name in old:
         if name not in new:
             found[name] = JailChange(name, Fate.STOP, because="it is not configured any more")
+    for name, change in found.items() if hostid else ():
+        if name in old and not change.fate.stops and _makes_interfaces(old[name]):
+            found[name] = JailChange(name, Fate.RESTART, change.differences, _OF_HOSTID)
     # A jail stops with the one it depends on, and with the one it is in.
     todo = [name for name, change in found.items() if change.fate.stops]
     while todo:
@@ -190,6 +250,17 @@ def jail_changes(
             found[name] = JailChange(name, Fate.RESTART, change.differences, why)
             todo.append(name)
     return tuple(found.values())
+
+
+_OF_HOSTID = "hostid differs: MAC addresses of epairs and bridges are made of it"
+_GENERATED = re.compile(r"(?:bridge|epair|tap|vxlan)[0-9]")
+
+
+def _makes_interfaces(jail: Checked) -> bool:
+    """Whether a jail names interfaces that get a MAC address when they are made: it is on them, or makes them."""
+    parameters = jail.jail.parameters
+    texts = (text for each in parameters if each.name.startswith(("exec.", "vnet.")) for text in each.texts)
+    return any(_GENERATED.search(text) for text in texts)
 
 
 def _change(name: str, old: Checked, new: Checked, release: Release, rulesets: Collection[int]) -> JailChange:
@@ -237,24 +308,27 @@ def _asks(name: str, old: tuple[str, ...] | None, new: tuple[str, ...] | None, j
 # --- the host's own files -----------------------------------------------------------------------------------------
 
 
-def host_change(old: Files, new: Files) -> HostChange:
-    """What differs of a host's rc.conf, devfs.rules and pf.conf. What only names jails is jails' business."""
+def host_change(
+    old: Files,
+    new: Files,
+    cards: Collection[CardChange] = (),
+    made: Sequence[str] = (),
+    waits: Sequence[str] = (),
+) -> HostChange:
+    """What differs of a host's rc.conf, devfs.rules, pf.conf and hostid. What only names jails is jails' business.
+
+    `cards`: what becomes of its cards. `made`: what it has otherwise, in words, as long as it is there.
+    `waits`: what of its files is not to be changed now, in words.
+    """
     before, after = _rc(old), _rc(new)
     actions: list[HostAction] = []
-    not_live: list[str] = []
+    not_live: list[str] = list(made)
     if old.get("devfs.rules") != new.get("devfs.rules"):
         actions.append(HostAction(("service", "devfs", "restart"), "devfs.rules differs"))
-    clones = after.get("cloned_interfaces", "").split()
-    fresh = [name for name in clones if name not in before.get("cloned_interfaces", "").split()]
-    cards = [
-        name.removeprefix("ifconfig_")
-        for name in after
-        if name.startswith("ifconfig_") and name not in before and name.count("_") == 1
-    ]
-    starts = dict.fromkeys((*(card for card in cards if card not in clones), *fresh))
-    for name in starts:
-        reason = "cloned_interfaces has it new" if name in fresh else f"ifconfig_{name} is new"
-        actions.append(HostAction(("service", "netif", "start", name), reason))
+    if old.get("hostid") != new.get("hostid"):
+        actions += _other_hostid(before, after)
+    starts = _starts(before, after, cards)
+    actions += [HostAction(("service", "netif", "start", name), reason) for name, reason in starts.items()]
     for variable, sysctls in _FORWARDING.items():
         if _is_yes(after.get(variable)) and not _is_yes(before.get(variable)):
             actions.append(HostAction(("sysctl", f"{sysctls}=1"), f"{variable} is YES"))
@@ -265,24 +339,64 @@ def host_change(old: Files, new: Files) -> HostChange:
         actions.append(HostAction(("service", "pf", "onestop"), "pf_enable is not YES any more"))
     elif now and old.get("pf.conf") != new.get("pf.conf"):
         actions.append(HostAction(("service", "pf", "reload"), "pf.conf differs"))
+    gone = [each.card for each in cards if each.new is None]
+    clones = after.get("cloned_interfaces", "").split()
     for name in dict.fromkeys((*after, *before)):
         if before.get(name) == after.get(name) or name in _OTHERS or name.startswith("jail_"):
             continue
-        if any(name.startswith((f"ifconfig_{each}", f"vlans_{each}")) for each in starts):
+        if any(_is_of(name, each) for each in (*starts, *(gone if name not in after else ()))):
             continue
         if name == "cloned_interfaces" and not set(before.get(name, "").split()) - set(clones):
             continue
         if name in _FORWARDING and _is_yes(after.get(name)):
             continue
         not_live.append(f"rc.conf: {name}: {before.get(name, 'not set')} -> {after.get(name, 'not set')}")
-    if old.get("hostid") != new.get("hostid"):
-        not_live.append("hostid differs")
-    return HostChange(tuple(actions), tuple(not_live))
+    return HostChange(tuple(actions), tuple(not_live), tuple(waits))
+
+
+def _other_hostid(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[HostAction]:
+    """Take another hostid, and make anew what has an address made of the one before."""
+    yield HostAction(("service", "hostid", "start"), "hostid differs")
+    there = before.get("cloned_interfaces", "").split()
+    for name in after.get("cloned_interfaces", "").split():
+        if name in there and _GENERATED.match(name) and not _has_address(after, name):
+            yield HostAction(("service", "netif", "restart", name), "its MAC address is made of the hostid")
+
+
+def _starts(before: Mapping[str, str], after: Mapping[str, str], cards: Collection[CardChange]) -> dict[str, str]:
+    """The interfaces that are to be configured, each with the reason."""
+    found = {
+        each.card: f"card {each.card} is new"
+        for each in cards
+        if each.old is None and any(_is_of(name, each.card) for name in after)
+    }
+    clones = after.get("cloned_interfaces", "").split()
+    for name in after:
+        interface = name.removeprefix("ifconfig_")
+        if name.startswith("ifconfig_") and name not in before and name.count("_") == 1 and interface not in clones:
+            found.setdefault(interface, f"{name} is new")
+    known = before.get("cloned_interfaces", "").split()
+    return {**found, **{name: "cloned_interfaces has it new" for name in clones if name not in known}}
+
+
+def _is_of(variable: str, interface: str) -> bool:
+    """Whether a variable of rc.conf says something of an interface."""
+    name = variable_name(interface)
+    return (
+        re.fullmatch(rf"(ifconfig|vlans|create_args|ipv6_prefix|autobridge)_{re.escape(name)}(_.*)?", variable)
+        is not None
+    )
 
 
 _FORWARDING = {"gateway_enable": "net.inet.ip.forwarding", "ipv6_gateway_enable": "net.inet6.ip6.forwarding"}
 _OTHERS = frozenset(("pf_enable", "pf_rules"))
 """Variables that are looked at by themselves."""
+
+
+def _has_address(conf: Mapping[str, str], interface: str) -> bool:
+    """Whether rc.conf gives an interface a MAC address."""
+    variables = (f"{prefix}_{interface}" for prefix in ("ifconfig", "create_args"))
+    return any(re.search(r"\b(ether|link|lladdr)\b", conf.get(variable, "")) for variable in variables)
 
 
 def _rc(files: Files) -> Mapping[str, str]:

@@ -5,9 +5,12 @@ The same for a host that is made of namespaces and for one in memory.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vjail.command import rc_files
 from vjail.command import rc_jail_legacy as legacy
@@ -64,6 +67,35 @@ def needed(jails: Sequence[Checked]) -> Iterator[JailFiles]:
 def uuid_of(lab: Lab, spec: LabHostSpec) -> uuid.UUID:
     """A host's UUID where its files give none: the same wherever and whenever a lab of this name is brought up."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"vjail:{lab.name}/{spec.name}")
+
+
+def hostid_of(lab: Lab, spec: LabHostSpec) -> bytes:
+    """What a host's /etc/hostid holds."""
+    return spec.files["hostid"].content if "hostid" in spec.files else f"{uuid_of(lab, spec)}\n".encode()
+
+
+def made_with(spec: LabHostSpec) -> dict[str, str]:
+    """What a host is made with, once, beside its cards and its files in /etc, by what that is called."""
+    digest = hashlib.sha256()
+    tree = spec.tree or Path()
+    for path in sorted(tree.rglob("*")) if spec.tree is not None else ():
+        seen = path.lstat()
+        digest.update(os.fsencode(path.relative_to(tree)) + f"\0{seen.st_mode}\0".encode())
+        if path.is_symlink():
+            digest.update(os.fsencode(path.readlink()))
+        elif path.is_file():
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return {"userland": spec.userland, "tree": digest.hexdigest()[:16]}
+
+
+def made_otherwise(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """What of `made_with` is not what a host was made with, in words."""
+    found = []
+    if "userland" in old and old["userland"] != new["userland"]:
+        found.append(f"userland: {old['userland']} -> {new['userland']}")
+    if "tree" in old and old["tree"] != new["tree"]:
+        found.append("files of its tree differ, which is laid over a host when that is made")
+    return found
 
 
 def _paths(files: Files) -> Iterator[str]:

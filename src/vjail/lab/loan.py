@@ -50,25 +50,67 @@ def find(folder: Path) -> Loan | None:
 def lend(folder: Path, nics: Sequence[str]) -> None:
     """Lend NICs of this machine to the lab that is up; those that are lent already stay so. Raises Unable."""
     lent = find(folder)
-    if not nics or (lent is not None and set(nics) == set(lent.nics)):
+    known = {} if lent is None else lent.nics
+    new = [nic for nic in nics if nic not in known]
+    if not new:
         return
-    if lent is not None:
-        raise Unable(f"the lab is up with other NICs of this machine ({', '.join(lent.nics)}); `vjail down` first")
     if not anchor.privileged():
-        raise Unable(f"only root can lend {', '.join(nics)} to a lab: run vjail as root, or leave `nic:` out")
+        raise Unable(f"only root can lend {', '.join(new)} to a lab: run vjail as root, or leave `nic:` out")
+    _keep_instead(folder, lent, known, new)
+
+
+def give_back(folder: Path, nics: Sequence[str]) -> None:
+    """Bring home what is lent to the lab that is up, but for these NICs. Raises Unable."""
+    lent = find(folder)
+    if lent is None or not lent.nics.keys() - set(nics):
+        return
+    kept = {nic: up for nic, up in lent.nics.items() if nic in nics}
+    if kept:
+        _keep_instead(folder, lent, kept, ())
+        return
+    _relieve(folder, lent, kept)
+    _write(folder, None)
+
+
+def _keep_instead(folder: Path, lent: Loan | None, known: dict[str, bool], new: Sequence[str]) -> None:
+    """Have a keeper, in the place of the one there is, of NICs that are lent already and of new ones. Raises Unable.
+
+    For a moment there are two; each brings home only what is not home.
+    """
     found = anchor.find(folder)
     assert found is not None
     told, tell = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(told)
-        _become_keeper(folder, found, nics, tell)
+        _become_keeper(folder, found, known, new, tell)
     os.close(tell)
     with os.fdopen(told) as report:
         answer = report.read()
     os.waitpid(child, 0)
     if answer != "ready":
         raise Unable(answer or "the NICs could not be moved into the lab")
+    if lent is not None:
+        _relieve(folder, lent, known)
+
+
+def _relieve(folder: Path, lent: Loan, kept: dict[str, bool]) -> None:
+    """Let the keeper of a loan end, and bring home what is not kept."""
+    if lent.keeper.alive():
+        os.kill(lent.keeper.pid, signal.SIGKILL)
+    found = anchor.find(folder)
+    if found is not None:
+        with _network_of(found) as there:
+            _bring_home(there, {nic: up for nic, up in lent.nics.items() if nic not in kept})
+
+
+@contextmanager
+def _network_of(lab: anchor.Anchor) -> Iterator[int]:
+    there = os.open(f"/proc/{lab.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield there
+    finally:
+        os.close(there)
 
 
 @contextmanager
@@ -85,9 +127,7 @@ def returned(folder: Path) -> Iterator[None]:
             stack.callback(os.close, keeper)
         found = anchor.find(folder)
         if found is not None and not loan.keeper.alive():
-            there = os.open(f"/proc/{found.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            stack.callback(os.close, there)
-            _bring_home(there, loan.nics)
+            _bring_home(stack.enter_context(_network_of(found)), loan.nics)
         yield
         if keeper is not None and loan.keeper.alive():
             select.select([keeper], [], [], _SECONDS)
@@ -96,7 +136,7 @@ def returned(folder: Path) -> Iterator[None]:
 # --- the keeper -------------------------------------------------------------------------------------------------------
 
 
-def _become_keeper(folder: Path, lab: anchor.Anchor, nics: Sequence[str], tell: int) -> None:
+def _become_keeper(folder: Path, lab: anchor.Anchor, known: dict[str, bool], new: Sequence[str], tell: int) -> None:
     """In the child: in a child of its own, that nobody waits for, keep the NICs. Never returns."""
     try:
         if os.fork():
@@ -111,7 +151,7 @@ def _become_keeper(folder: Path, lab: anchor.Anchor, nics: Sequence[str], tell: 
         for fd in range(3):
             os.dup2(null, fd)
         os.chdir("/")
-        _keep(folder, lab, nics, tell)
+        _keep(folder, lab, known, new, tell)
     except (OSError, Unable) as error:
         with contextlib.suppress(OSError):
             os.write(tell, str(error).encode())
@@ -119,29 +159,39 @@ def _become_keeper(folder: Path, lab: anchor.Anchor, nics: Sequence[str], tell: 
         os._exit(0)
 
 
-def _keep(folder: Path, lab: anchor.Anchor, nics: Sequence[str], tell: int) -> None:
+def _keep(folder: Path, lab: anchor.Anchor, known: dict[str, bool], new: Sequence[str], tell: int) -> None:
     end = pidfd_open(lab.pid)
     there = os.open(f"/proc/{lab.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     here = Socket()
-    seen = {name: _lendable(here, name) for name in nics}
-    nics_up = {name: bool(link.flags & links.IFF_UP) for name, link in seen.items()}
+    seen = {name: _lendable(here, name) for name in new}
+    came = {name: bool(link.flags & links.IFF_UP) for name, link in seen.items()}
+    nics_up = {**known, **came}
     own = os.getpid()
     record = {"pid": own, "started": anchor.start_time(own), "nics": nics_up}
     # Written before anything moves: whoever ends the lab knows what to look for.
-    temporary = folder / f"{_LOAN}.new"
-    temporary.write_text(json.dumps(record))
-    temporary.rename(folder / _LOAN)
+    before = (folder / _LOAN).read_text() if known else None
+    _write(folder, json.dumps(record))
     try:
         for name, link in seen.items():
             here.request(links.set_flags(link.index, 0, links.IFF_UP), links.move(link.index, there, name))
     except NetlinkError as error:
-        _bring_home(there, nics_up)
-        (folder / _LOAN).unlink()
+        _bring_home(there, came)
+        _write(folder, before)
         raise Unable(f"{name}: it cannot be moved into the lab: {error.strerror}") from None
     os.write(tell, b"ready")
     os.close(tell)
     select.select([end], [], [])
     _bring_home(there, nics_up)
+
+
+def _write(folder: Path, record: str | None) -> None:
+    """Write down what is lent; None: nothing."""
+    if record is None:
+        (folder / _LOAN).unlink()
+        return
+    temporary = folder / f"{_LOAN}.new"
+    temporary.write_text(record)
+    temporary.rename(folder / _LOAN)
 
 
 def _lendable(here: Socket, name: str) -> links.Link:

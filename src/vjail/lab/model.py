@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vjail.release import DEFAULT, Release
 
@@ -33,6 +34,25 @@ class LabHostSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WireSettings:
+    """What is said of a wire: compared as one value, and given to a wire by one operation."""
+
+    nic: str | None = None
+    """The card of this machine that it goes on through."""
+    cut: bool = False
+    """Whether it begins cut."""
+
+    def as_record(self) -> dict[str, object]:
+        """It as JSON has it."""
+        return {"nic": self.nic, "cut": self.cut}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> WireSettings:
+        """The opposite."""
+        return cls(record["nic"], record["cut"])
+
+
+@dataclass(frozen=True, slots=True)
 class Lab:
     """A lab: hosts by name, in the order written, and the names of its wires."""
 
@@ -45,6 +65,10 @@ class Lab:
     """The NICs of this machine that are lent to the lab, by the wire each is on."""
     cut: frozenset[str] = frozenset()
     """The wires that begin cut."""
+
+    def settings(self) -> dict[str, WireSettings]:
+        """What is said of each wire."""
+        return {wire: WireSettings(self.uplinks.get(wire), wire in self.cut) for wire in self.wires}
 
 
 @dataclass(frozen=True, slots=True)

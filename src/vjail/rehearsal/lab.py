@@ -6,12 +6,14 @@ import asyncio
 import posixpath
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
 from vjail.command.sh import NotModelled, Streams
 from vjail.jail.events import Events
 from vjail.kernel.core.mac import nic_address
+from vjail.kernel.core.network import Network, Nic
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.model import forking
 from vjail.kernel.model.clock import ModelClock
@@ -20,7 +22,7 @@ from vjail.kernel.model.fabric import Fabric, Outcome
 from vjail.kernel.model.files import Node
 from vjail.kernel.model.host import ModelHost
 from vjail.kernel.model.wire import Wire
-from vjail.lab.configured import uuid_of
+from vjail.lab.configured import hostid_of
 from vjail.lab.model import Lab, LabHostSpec
 from vjail.rehearsal import tree
 from vjail.rehearsal.loop import run
@@ -115,10 +117,28 @@ class Rehearsal:
             self.wires.setdefault(wire, Wire(wire)).plug(host.nic(nic))
         return host
 
+    def rewire(self, name: str, nics: Mapping[str, bytes], wires: Mapping[str, str]) -> None:
+        """Let a host have other NICs than it has, or on other wires, as `add_host` is told."""
+        host = self.hosts[name]
+        for nic in host.network.nics():
+            device = host.nic(nic)
+            if device.wire is not None and device.wire.name != wires.get(nic):
+                device.wire.unplug(device)
+            if nic not in nics:
+                host.kernel.change_nics(partial(Network.remove_nic, made_as=nic))
+        there = host.network.nics()
+        for nic, address in nics.items():
+            if nic not in there:
+                host.kernel.change_nics(partial(Network.add_nic, number=0, nic=Nic(nic, address)))
+            if host.nic(nic).wire is None:
+                wire = self.wires.setdefault(wires[nic], Wire(wires[nic]))
+                wire.plug(host.nic(nic))
+                host.network.set_carrier(nic, wire.reaches(host.nic(nic)))
+
     def _lay_files(self, lab: Lab, spec: LabHostSpec) -> None:
         host = self.hosts[spec.name]
         if "hostid" not in spec.files:
-            host.files.put("/etc/hostid", Node(FileKind.FILE, f"{uuid_of(lab, spec)}\n".encode()))
+            host.files.put("/etc/hostid", Node(FileKind.FILE, hostid_of(lab, spec)))
         for name, file in spec.files.items():
             host.files.put(f"/etc/{name}", Node(FileKind.FILE, file.content))
         if spec.tree is not None:

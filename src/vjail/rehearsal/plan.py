@@ -20,12 +20,26 @@ from vjail.command.sh import NotModelled
 from vjail.conf.jailconf import Checked, check_types
 from vjail.conf.jailconf import load as load_jail_conf
 from vjail.jail.events import Action, Event, State
+from vjail.kernel.core.mac import nic_address
 from vjail.kernel.model.files import Node
-from vjail.lab.changes import Fate, HostChange, JailChange, RunningHost, changed_rulesets, host_change, jail_changes
-from vjail.lab.configured import JAIL_CONF, Configured, by_name, configured
-from vjail.lab.model import HostFile, Lab, LabHostSpec
+from vjail.lab.changes import (
+    Fate,
+    Files,
+    HostChange,
+    JailChange,
+    RunningHost,
+    changed_rulesets,
+    files_after,
+    files_wait,
+    host_change,
+    jail_changes,
+)
+from vjail.lab.configured import JAIL_CONF, Configured, by_name, configured, hostid_of, made_otherwise, made_with
+from vjail.lab.model import HostFile, Lab, LabHostSpec, WireSettings
+from vjail.lab.rewiring import CardChange, WireChange, card_changes, cards_after, wire_changes
 from vjail.rehearsal.lab import Rehearsal
 from vjail.rehearsal.up import provide, start_jails
+from vjail.release import Release
 from vjail.session import FileKind
 
 Json = dict[str, Any]
@@ -61,26 +75,40 @@ class HostPlan:
     boot: tuple[Step, ...] = ()
     change: HostChange = field(default_factory=HostChange)
     jails: tuple[JailPlan, ...] = ()
+    cards: tuple[CardChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All of it. `unknown`: why the commands are not known, where the model cannot know them."""
+    """All of it. `wires`: what becomes of those of a lab that is up, where `not_live` is what needs it to be down.
+
+    `unknown`: why the commands are not known, where the model cannot know them.
+    """
 
     lab: str
     hosts: tuple[HostPlan, ...]
     unknown: str = ""
+    wires: tuple[WireChange, ...] = ()
+    not_live: tuple[str, ...] = ()
 
     def as_text(self) -> str:
         """For people."""
-        lines = [line for host in self.hosts for line in _host_lines(host)]
+        lines = [f"not while the lab is up: {text}" for text in self.not_live]
+        lines += [each.told() for each in self.wires]
+        lines += [line for host in self.hosts for line in _host_lines(host)]
         if self.unknown:
             lines.append(f"commands are not told: not modelled: {self.unknown}")
         return "".join(f"{line}\n" for line in lines)
 
     def as_json(self) -> Json:
         """For programs."""
-        return {"lab": self.lab, "hosts": [_host_json(host) for host in self.hosts], "unknown": self.unknown or None}
+        return {
+            "lab": self.lab,
+            "wires": [_wire_json(each) for each in self.wires],
+            "hosts": [_host_json(host) for host in self.hosts],
+            "not_live": list(self.not_live),
+            "unknown": self.unknown or None,
+        }
 
 
 # --- working it out -----------------------------------------------------------------------------------------------
@@ -96,6 +124,9 @@ class _Host:
     found: Configured
     changes: tuple[JailChange, ...]
     change: HostChange
+    files: Files
+    """What it has in /etc in the end."""
+    cards: tuple[CardChange, ...] = ()
     boot: tuple[Step, ...] = ()
 
 
@@ -116,8 +147,17 @@ def plan(
     jails: Sequence[str] = (),
     *,
     no_jails: bool = False,
+    wires: Mapping[str, WireSettings] | None = None,
+    release: Release | None = None,
 ) -> Plan:
-    """What `vjail up` would do: with all jails, those named (JAIL or HOST:JAIL), or none."""
+    """What `vjail up` would do: with all jails, those named (JAIL or HOST:JAIL), or none.
+
+    Of a lab that is up, `wires` is what its file said of each wire, `release` that of its hosts (None: the same).
+    """
+    not_live: tuple[str, ...] = ()
+    if release is not None and release is not lab.release:
+        not_live = (f"freebsd: {release} -> {lab.release}",)
+        lab = replace(lab, release=release)
     there = replace(lab, hosts={name: _as_it_runs(lab, name, running[name]) for name in running})
     hosts = [_host(lab, spec, running.get(name), jails, no_jails) for name, spec in lab.hosts.items()]
     hosts += [_gone(there, name, running[name]) for name in running if name not in lab.hosts]
@@ -127,18 +167,22 @@ def plan(
         _rehearse(lab, there, hosts, noted)
     except NotModelled as error:
         unknown = str(error)
-    return Plan(lab.name, tuple(_result(host, noted[host.spec.name]) for host in hosts), unknown)
+    changed = wire_changes(wires or {}, lab.settings()) if running else ()
+    return Plan(lab.name, tuple(_result(host, noted[host.spec.name]) for host in hosts), unknown, changed, not_live)
 
 
 def _as_it_runs(lab: Lab, name: str, host: RunningHost) -> LabHostSpec:
     spec = lab.hosts.get(name) or LabHostSpec(name, {})
     return replace(
-        spec, files={each: HostFile(Path(f"{name}:/etc/{each}"), content) for each, content in host.files.items()}
+        spec,
+        nics=host.cards,
+        files={each: HostFile(Path(f"{name}:/etc/{each}"), content) for each, content in host.files.items()},
     )
 
 
 def _host(lab: Lab, spec: LabHostSpec, running: RunningHost | None, jails: Sequence[str], no_jails: bool) -> _Host:
     new = _files(lab, spec)
+    content: Files = {name: file.content for name, file in spec.files.items()}
     found = configured(new, lab.release)
     names = by_name(found)
     conf, _ = rc_files.load(new, "jail")
@@ -149,24 +193,30 @@ def _host(lab: Lab, spec: LabHostSpec, running: RunningHost | None, jails: Seque
         wanted = ()
     if running is None:
         changes = jail_changes({}, names, wanted, lab.release)
-        return _Host(spec, "new", RunningHost({}, ()), found, changes, HostChange())
-    content = {name: file.content for name, file in spec.files.items()}
-    new_content = {**running.files, **content}
-    for name in ("jail.conf", "devfs.rules", "pf.conf"):
-        if name not in content:
-            new_content.pop(name, None)
+        return _Host(spec, "new", RunningHost({}, ()), found, changes, HostChange(), content)
+    all_jails = not jails and not no_jails
+    changing = (running.files, running.laid, content, hostid_of(lab, spec))
+    content, waits = files_after(*changing, all_jails=all_jails), files_wait(*changing, all_jails=all_jails)
     changes = jail_changes(
-        _old(lab, spec, running), names, wanted, lab.release, changed_rulesets(running.files, new_content)
+        _old(lab, spec, running),
+        names,
+        wanted,
+        lab.release,
+        changed_rulesets(running.files, content),
+        hostid=running.files.get("hostid") != content.get("hostid"),
     )
-    if jails or no_jails:
+    if not all_jails:
         changes = tuple(each for each in changes if each.name in wanted or each.fate is Fate.UNCHANGED)
-    return _Host(spec, "up", running, found, changes, host_change(running.files, new_content))
+    cards = card_changes(running.cards, spec.nics, {} if all_jails else running.held)
+    made = made_otherwise(running.made, made_with(spec))
+    change = host_change(running.files, content, cards, made, waits)
+    return _Host(spec, "up", running, found, changes, change, content, cards)
 
 
 def _gone(there: Lab, name: str, running: RunningHost) -> _Host:
     spec = there.hosts[name]
     changes = jail_changes(_old(there, spec, running), {}, (), there.release)
-    return _Host(spec, "gone", running, Configured((), ()), changes, HostChange())
+    return _Host(spec, "gone", running, Configured((), ()), changes, HostChange(), {})
 
 
 def _files(lab: Lab, spec: LabHostSpec) -> Any:
@@ -223,8 +273,11 @@ def _rehearse(lab: Lab, there: Lab, hosts: Sequence[_Host], noted: Mapping[str, 
                 made.type(name, ("/usr/sbin/jail", "-f", own, "-r", change.name), environ=ENVIRONMENT, events=events)
         if host.state == "gone":
             continue
-        for path, file in host.spec.files.items():
-            machine.files.put(f"/etc/{path}", Node(FileKind.FILE, file.content))
+        if host.cards:
+            cards = cards_after(host.running.cards, host.cards)
+            made.rewire(name, {nic: nic_address(lab.name, name, nic) for nic in cards}, cards)
+        for path, content in host.files.items():
+            machine.files.put(f"/etc/{path}", Node(FileKind.FILE, content))
         found = provide(machine)
         for action in host.change.actions:
             made.type(name, action.command, environ=ENVIRONMENT)
@@ -261,7 +314,7 @@ def _result(host: _Host, noted: _Noting) -> HostPlan:
             steps = [Step("jail -m", f"jail -f {JAIL_CONF} -m {change.name}")]
         failure = next((each.text for each in events if each.state is State.FAILED and each.text), "")
         jails.append(JailPlan(change, tuple(steps), failure))
-    return HostPlan(host.spec.name, host.state, host.boot, host.change, tuple(jails))
+    return HostPlan(host.spec.name, host.state, host.boot, host.change, tuple(jails), host.cards)
 
 
 def _step(host: _Host, event: Event) -> Step | None:
@@ -286,8 +339,12 @@ def _host_lines(host: HostPlan) -> Iterator[str]:
     yield f"host {host.name}: {host.state}"
     for step in host.boot:
         yield f"    {step.command}"
+    for card in host.cards:
+        yield f"    {card.told()}"
     for action in host.change.actions:
         yield f"    {shlex.join(action.command)}  ({action.reason})"
+    for text in host.change.waits:
+        yield f"    not now: {text}"
     for text in host.change.not_live:
         yield f"    not while the lab is up: {text}"
     unchanged = [each.change.name for each in host.jails if each.change.fate is Fate.UNCHANGED]
@@ -305,13 +362,23 @@ def _host_lines(host: HostPlan) -> Iterator[str]:
         yield f"  unchanged: {' '.join(unchanged)}"
 
 
+def _wire_json(change: WireChange) -> Json:
+    state = "new" if change.old is None else "gone" if change.new is None else "changed"
+    differences = [{"key": key, "old": old, "new": new} for key, old, new in change.differences()]
+    return {"wire": change.wire, "state": state, "differences": differences}
+
+
 def _host_json(host: HostPlan) -> Json:
     return {
         "host": host.name,
         "state": host.state,
         "boot": [step.command for step in host.boot],
+        "cards": [
+            {"card": each.card, "old": each.old, "new": each.new, "waits": each.waits or None} for each in host.cards
+        ],
         "actions": [{"command": list(each.command), "reason": each.reason} for each in host.change.actions],
         "not_live": list(host.change.not_live),
+        "waits": list(host.change.waits),
         "jails": [
             {
                 "name": jail.change.name,

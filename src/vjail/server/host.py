@@ -84,6 +84,8 @@ class LabHost:
         self.name = name
         self.nics: dict[str, str] = {}
         """Its cards by name, and the wire each is on."""
+        self.made: dict[str, str] = {}
+        """What it was made with and has as long as it is there, by what that is called."""
         self._lab = lab
         self.space = space
         self._journal = journal

@@ -7,18 +7,22 @@ place of one that has gone goes on where that one was.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vjail.kernel.errno import KernelError
 from vjail.kernel.linux import spaces
 from vjail.kernel.linux.anchor import Unable, agent_binary
 from vjail.kernel.linux.groups import Groups
 from vjail.kernel.linux.hands import Hands
+from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.linux.spaces import LabSpace
 from vjail.kernel.linux.wires import Wires
+from vjail.lab.configured import made_with
 from vjail.lab.model import Lab, LabHostSpec
 from vjail.lab.runtime import STATE
 from vjail.release import Release
@@ -27,6 +31,7 @@ from vjail.server.provision import Provisioner
 from vjail.server.store import Store
 from vjail.server.wiring import Wiring
 
+_log = logging.getLogger(__name__)
 _LAB = ""
 """The name under which the store keeps what is of the lab, and of no host."""
 
@@ -84,6 +89,7 @@ class RunningLab:
         nics = self.wiring.plug(spec.name, space.namespaces["net"], spec.nics)
         host = self._host(spec.name, space, lab.release)
         host.nics.update(spec.nics)
+        host.made.update(made_with(spec))
         host.create(nics)
         self.wiring.settle(host)
         host.mount_driver.hidden.update(hidden)
@@ -99,10 +105,18 @@ class RunningLab:
             "release": str(host.release),
             "hidden": hidden,
             "nics": host.nics,
+            "made": host.made,
             # Hosts that boot side by side are noted in any order.
             "place": list(self.hosts).index(host.name),
         }
         self._journal.put("host", host.name, record)
+
+    def rewire(self, host: LabHost, cards: Mapping[str, str]) -> None:
+        """Let a host that runs have these cards, each on its wire. Raises NetlinkError, KernelError."""
+        try:
+            self.wiring.rewire(host, cards)
+        finally:
+            self.note(host, ())
 
     def note_starting(self, host: str, jail: str, starting: bool) -> None:
         """Record that a jail of a host is just being started, or is not, for a later server to take it back."""
@@ -177,8 +191,12 @@ class RunningLab:
         host = self._host(name, spaces.open_host(record["init"]), Release.parse(record["release"]))
         host.mount_driver.hidden.update(record["hidden"])
         host.nics.update(record["nics"])
+        host.made.update(record["made"])
         host.restore()
-        self.wiring.settle(host)
+        try:
+            self.wiring.rewire(host, dict(host.nics))
+        except (NetlinkError, KernelError):
+            _log.exception("host %s: its cards", name)
         self.hosts[name] = host
 
     def _host(self, name: str, space: spaces.HostSpace, release: Release) -> LabHost:

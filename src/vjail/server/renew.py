@@ -1,7 +1,8 @@
 """A lab that is up becomes what its files say now: what differs is changed, and nothing else.
 
-What becomes of each jail says lab/changes.py. A jail is stopped with the jail.conf that it was started with: where a
-host is given another one, the old one is kept on the host, and noted for the jails that run, until each has come over.
+What becomes of each jail says lab/changes.py, of cards and wires lab/rewiring.py. A jail is stopped with the jail.conf
+that it was started with: where a host is given another one, the old one is kept on the host, and noted for the jails
+that run, until each has come over.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from vjail.command.rc.subr import ENVIRONMENT
 from vjail.conf.jailconf import Checked, check_types
 from vjail.conf.jailconf import load as load_jail_conf
 from vjail.kernel.errno import KernelError
+from vjail.kernel.linux.netlink import NetlinkError
 from vjail.lab.changes import (
     Fate,
     Files,
@@ -24,20 +26,20 @@ from vjail.lab.changes import (
     JailChange,
     RunningHost,
     changed_rulesets,
+    files_after,
+    files_wait,
     host_change,
     jail_changes,
 )
-from vjail.lab.configured import by_name, configured
+from vjail.lab.configured import by_name, configured, made_otherwise, made_with
 from vjail.lab.model import CONFIGURATION, LabHostSpec
+from vjail.lab.rewiring import CardChange, card_changes, cards_after
 from vjail.server.host import LabHost
 from vjail.server.lab import RunningLab
 from vjail.session import Session
 
 CONSOLE = "/var/log/console.log"
 """Where on a host is kept what its boot, and commands of `vjail up`, say."""
-
-_REMOVED = ("jail.conf", "devfs.rules", "pf.conf")
-"""Files that a host has only of its lab: they go with it."""
 
 
 def files_of(host: LabHost) -> dict[str, bytes]:
@@ -58,7 +60,21 @@ def running(lab: RunningLab, host: LabHost) -> RunningHost:
     for name, path in _started_with(lab, host).items():
         with contextlib.suppress(KernelError):
             older[name] = files.read(path)
-    return RunningHost(files_of(host), tuple(jail.name for jail in host.kernel.view().jails()), older)
+    return RunningHost(
+        files_of(host),
+        tuple(jail.name for jail in host.kernel.view().jails()),
+        older,
+        dict(host.nics),
+        held(host),
+        tuple(lab.laid(host.name)),
+        dict(host.made),
+    )
+
+
+def held(host: LabHost) -> dict[str, str]:
+    """The cards of a host that are in a jail, each with the jail's name."""
+    names = {jail.jid: jail.name for jail in host.kernel.view().jails(dying=True)}
+    return {card: names.get(vnet, "") for card, vnet in host.network.nics().items() if vnet}
 
 
 def _started_with(lab: RunningLab, host: LabHost) -> dict[str, str]:
@@ -69,22 +85,41 @@ def _started_with(lab: RunningLab, host: LabHost) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """How a host was before it got its new files: these, and what its jails were started with."""
+    """How a host was before it got its new files: these, and what its jails were started with.
+
+    `cards`: what becomes of its cards. `made`: what it has otherwise than its lab says, as long as it is there.
+    `waits`: what of its files is not changed now.
+    """
 
     files: Files
     jails: Mapping[str, Checked]
     kept: Mapping[str, str]
     """Where the jail.conf of each is that is not stopped by that in /etc."""
+    laid: Sequence[str]
+    cards: tuple[CardChange, ...]
+    made: Sequence[str]
+    waits: Sequence[str]
 
 
-def refresh(lab: RunningLab, host: LabHost, spec: LabHostSpec) -> Before | None:
-    """Give a running host the files that have changed in the lab's folder since; how it was. None: nothing differs."""
+def refresh(
+    lab: RunningLab, host: LabHost, spec: LabHostSpec, hostid: bytes, *, all_jails: bool = True
+) -> Before | None:
+    """Give a running host the files that have changed in the lab's folder since; how it was. None: nothing differs.
+
+    `hostid`: what is in /etc/hostid where the lab brings none. Where not all jails are changed, a card that one has
+    does not go, and the hostid stays.
+    """
     before = files_of(host)
-    wanted = {name: file.content for name, file in spec.files.items()}
-    removed = [name for name in _REMOVED if name in before and name not in wanted and name in lab.laid(host.name)]
+    given = {name: file.content for name, file in spec.files.items()}
+    laid = lab.laid(host.name)
+    wanted = files_after(before, laid, given, hostid, all_jails=all_jails)
+    waits = files_wait(before, laid, given, hostid, all_jails=all_jails)
+    removed = [name for name in before if name not in wanted]
     written = [name for name, content in wanted.items() if before.get(name) != content]
     kept = _started_with(lab, host)
-    if not removed and not written and not kept:
+    cards = card_changes(host.nics, spec.nics, {} if all_jails else held(host))
+    made = made_otherwise(host.made, made_with(spec))
+    if not (removed or written or kept or cards or made or waits):
         return None
     files = host.files()
     jails = by_name(configured(files, host.release))
@@ -106,13 +141,16 @@ def refresh(lab: RunningLab, host: LabHost, spec: LabHostSpec) -> Before | None:
         files.write(f"/etc/{name}", wanted[name])
     for name in removed:
         files.unlink(f"/etc/{name}")
-    lab.note_laid(host.name, list(wanted))
-    return Before(before, jails, kept)
+    # A hostid that waits is still one that the lab brought, or brought none of.
+    own = {"hostid"} & set(laid) if waits else {"hostid"} & set(given)
+    lab.note_laid(host.name, given.keys() - {"hostid"} | own)
+    return Before(before, jails, kept, laid, cards, made, waits)
 
 
-def put_back(host: LabHost, before: Before) -> None:
+def put_back(lab: RunningLab, host: LabHost, before: Before) -> None:
     """Give a host the files back that it had."""
     files = host.files()
+    lab.note_laid(host.name, before.laid)
     for name in CONFIGURATION:
         path = f"/etc/{name}"
         if name in before.files:
@@ -144,7 +182,9 @@ class Renewal:
 
     def told(self) -> list[str]:
         """What is done and why, in lines."""
-        lines = [f"{shlex.join(action.command)}: {action.reason}" for action in self.change.actions]
+        lines = [card.told() for card in self.before.cards]
+        lines += [f"{shlex.join(action.command)}: {action.reason}" for action in self.change.actions]
+        lines += [f"not now: {text}" for text in self.change.waits]
         lines += [f"not while the lab is up: {text}; `vjail down` first" for text in self.change.not_live]
         for each in self.jails:
             if each.fate not in (Fate.UNCHANGED, Fate.START):
@@ -157,20 +197,30 @@ def renewal(
 ) -> Renewal:
     """What is to be changed; `only`: of these jails alone."""
     now = files_of(host)
-    changes = jail_changes(before.jails, new, chosen, host.release, changed_rulesets(before.files, now))
+    hostid = before.files.get("hostid") != now.get("hostid")
+    changes = jail_changes(before.jails, new, chosen, host.release, changed_rulesets(before.files, now), hostid=hostid)
     if only is not None:
         changes = tuple(each for each in changes if each.name in only or each.fate is Fate.UNCHANGED)
-    return Renewal(host, before, host_change(before.files, now), changes)
+    return Renewal(host, before, host_change(before.files, now, before.cards, before.made, before.waits), changes)
 
 
 async def carry_out(lab: RunningLab, found: Renewal, new: Mapping[str, Checked], session: Session) -> list[str]:
-    """Do it, but for what starts; what went wrong."""
+    """Do it, but for what starts; what went wrong.
+
+    What stops stops first: cards that it has are home then, and nothing is joined by interfaces that are made anew.
+    """
     host, wrong = found.host, []
     for each in reversed(found.jails):
         if each.fate.stops:
             await session.call(found.stop_line(each.name), environ=ENVIRONMENT)
             if any(jail.name == each.name for jail in host.kernel.view().jails()):
                 wrong.append(f"{each.name}: does not stop, and runs on as it was")
+    cards = cards_after(host.nics, found.before.cards)
+    if cards != host.nics:
+        try:
+            lab.rewire(host, cards)
+        except (NetlinkError, KernelError) as error:
+            wrong.append(f"{host.name}: its cards could not be changed: {error}; `vjail down` first")
     for action in found.change.actions:
         code = await session.call(action.command, environ=ENVIRONMENT)
         wrong += [f"{host.name}: {shlex.join(action.command)} failed; {CONSOLE} there says why"] if code else []

@@ -71,7 +71,8 @@ async def _running(request: Request) -> int:
         host.name: {"release": str(host.release), **as_json_value(running(request.lab, host))}
         for host in request.lab.hosts.values()
     }
-    request.streams.write(1, json.dumps(hosts) + "\n")
+    wires = {wire: said.as_record() for wire, said in request.lab.wiring.said.items()}
+    request.streams.write(1, json.dumps({"hosts": hosts, "wires": wires}) + "\n")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vjail.command import rc_files
 from vjail.command.rc import rc
@@ -25,9 +26,10 @@ from vjail.kernel.errno import KernelError
 from vjail.kernel.linux.conversation import ProgramError
 from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.operations import RemoveJail, Unmount
-from vjail.lab.configured import Configured, by_name, configured
+from vjail.lab.configured import Configured, by_name, configured, hostid_of
 from vjail.lab.folder import load
-from vjail.lab.model import Lab, LabError, LabHostSpec
+from vjail.lab.model import Lab, LabError, LabHostSpec, WireSettings
+from vjail.lab.rewiring import WireChange, wire_changes
 from vjail.lab.userland import UserlandError
 from vjail.release import Release
 from vjail.server.host import LabHost
@@ -39,6 +41,7 @@ from vjail.server.waiting import reason
 from vjail.server.watcher import Watcher, advice, placed
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +92,45 @@ class Up:
         lab = replace(lab, release=self._release(lab))
         if self._failed:
             return 1
-        try:
-            self._lab.wiring.begin(lab.cut)
-            self._lab.wiring.tie(lab.uplinks)
-        except NetlinkError as error:
-            self._problem(f"{self._wanted.shown}: {', '.join(lab.uplinks.values())}: {error.strerror}")
+        wires = wire_changes(self._lab.wiring.said, lab.settings())
+        self._rewire([each for each in wires if each.old is None])
+        if self._failed:
             return 1
-        await self._end_hosts(lab)
         hosts = [prepared for spec in lab.hosts.values() if (prepared := self._prepare(lab, spec)) is not None]
-        # Hosts that are there have booted, also where others cannot be: they may stay.
-        await self._boot_fresh([prepared for prepared in hosts if prepared.fresh])
+        fresh = [prepared for prepared in hosts if prepared.fresh]
         if self._failed or not self._are_known(hosts):
+            # Hosts that are there have booted, also where others cannot be: they may stay.
+            await self._boot_fresh(fresh)
             return 1
-        await _side_by_side(self._start(prepared) for prepared in hosts)
+        # Who goes is gone before anybody comes who may have its addresses.
+        await self._end_hosts(lab)
+        self._rewire([each for each in wires if each.old is not None and each.new is not None])
+        await self._boot_fresh(fresh)
+        restarts = await _side_by_side(self._renew(prepared) for prepared in hosts)
+        self._rewire([each for each in wires if each.new is None])
+        await _side_by_side(itertools.starmap(self._start, zip(hosts, restarts, strict=True)))
         if self._failed:
             return 1
         jails = sum(1 for prepared in hosts for _ in prepared.host.prisons.prisons())
         took = time.monotonic() - began
         self._progress.line(f"{lab.name} is up: {_many(len(hosts), 'host')}, {_many(jails, 'jail')} ({took:.1f} s)")
         return 0
+
+    @property
+    def _down(self) -> str:
+        """What the user types to take the lab down."""
+        return "vjail down" + ("" if self._wanted.shown == "." else f" {self._wanted.shown}")
+
+    def _rewire(self, changes: Iterable[WireChange]) -> None:
+        """Let wires be as the lab file says; those of a lab that comes up are nothing to tell."""
+        for each in changes:
+            if self._lab.hosts:
+                self._progress.line(each.told())
+            try:
+                self._lab.wiring.apply(each.wire, each.new)
+            except NetlinkError as error:
+                nic = (each.new or each.old or WireSettings()).nic
+                self._problem(f"wire {each.wire}: {f'{nic}: ' if nic else ''}{error.strerror}")
 
     # --- hosts -------------------------------------------------------------------------------------------------------
 
@@ -116,8 +139,10 @@ class Up:
         wanted = self._wanted.release
         for host in self._lab.hosts.values():
             if wanted is not None and wanted is not host.release:
-                down = "vjail down" + ("" if self._wanted.shown == "." else f" {self._wanted.shown}")
-                self._problem(f"{self._wanted.shown}: the lab is up as FreeBSD {host.release}; `{down}` first")
+                self._problem(f"{self._wanted.shown}: the lab is up as FreeBSD {host.release}; `{self._down}` first")
+            elif wanted is None and lab.release is not host.release:
+                text = f"freebsd: {host.release} -> {lab.release}"
+                self._progress.line(f"not while the lab is up: {text}; `{self._down}` first")
             return host.release
         return lab.release if wanted is None else wanted
 
@@ -141,12 +166,12 @@ class Up:
                 root.parent.mkdir(parents=True)
                 mounts += there.provisioner.make_host(lab, spec, root)
             else:
-                before = refresh(there, host, spec)
+                before = refresh(there, host, spec, hostid_of(lab, spec), all_jails=self._all_jails)
             with files_at(root) as files:
                 found = configured(files, lab.release)
             if not self._is_well_formed(spec, found):
                 if host is not None and before is not None:
-                    put_back(host, before)
+                    put_back(there, host, before)
                 return None
             more, obstacles = there.provisioner.make_bases(spec, root, found, host.space if host else None)
             for obstacle in obstacles:
@@ -154,7 +179,7 @@ class Up:
                 self._problem(f"{self._place(spec, jail.source)}{obstacle.jail}: {obstacle.path} {obstacle.text}")
             if obstacles:
                 if host is not None and before is not None:
-                    put_back(host, before)
+                    put_back(there, host, before)
                 return None
             if host is None:
                 host = there.make_host(lab, spec, [*mounts, *more])
@@ -233,6 +258,10 @@ class Up:
                 self._problem(f"{self._wanted.shown}: no jail is called {name}; there are: {there}")
         return not self._failed
 
+    @property
+    def _all_jails(self) -> bool:
+        return not self._wanted.jails and not self._wanted.no_jails
+
     def _chosen(self, prepared: Prepared) -> list[str]:
         """The names of a host's jails that are to start, in the order written."""
         if self._wanted.no_jails:
@@ -243,12 +272,11 @@ class Up:
         conf, _ = rc_files.load(prepared.host.files(), "jail")
         return conf.words("jail_list") or names
 
-    async def _start(self, prepared: Prepared) -> None:
-        """Start a host's jails as rc.d/jail does."""
+    async def _start(self, prepared: Prepared, restarts: Sequence[str]) -> None:
+        """Start a host's jails as rc.d/jail does; `restarts`: those that were stopped for it."""
         host = prepared.host
         view = host.kernel.view()
-        await self._take_back(prepared, self._lab.half_started(host.name))
-        chosen = list(dict.fromkeys((*self._chosen(prepared), *await self._renew(prepared))))
+        chosen = list(dict.fromkeys((*self._chosen(prepared), *restarts)))
         running = {jail.name for jail in view.jails()}
         missing = [name for name in chosen if name not in running]
         if not missing:
@@ -275,10 +303,11 @@ class Up:
     async def _renew(self, prepared: Prepared) -> list[str]:
         """Change what differs of a host that was up already; the jails that are to start again."""
         host = prepared.host
+        await self._take_back(prepared, self._lab.half_started(host.name))
         if prepared.before is None:
             return []
         chosen, new = self._chosen(prepared), by_name(prepared.found)
-        only = chosen if self._wanted.jails or self._wanted.no_jails else None
+        only = None if self._all_jails else chosen
         found = renewal(host, prepared.before, new, chosen, only)
         where = f"{host.name}: " if len(self._lab.hosts) > 1 else ""
         for line in found.told():
@@ -389,11 +418,11 @@ class Up:
         return str(origin) if self._wanted.shown.startswith("/") else os.path.relpath(origin, self._request.cwd)
 
 
-async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+async def _side_by_side(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Do all at the same time, as machines do; where one fails or this is interrupted, all have ended."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
-        await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks)
     except BaseException:
         for task in tasks:
             task.cancel()

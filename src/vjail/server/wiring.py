@@ -3,22 +3,32 @@
 A wire that is cut takes the carrier from every NIC on it; a plug that is pulled (HOST:NIC) from that NIC alone. The two
 are apart: a wire that is mended leaves pulled plugs pulled. What is cut stands in the lab's journal, so that a server
 that takes over goes by it whatever the other had got done.
+
+So does what the lab's file says of each wire. When that says something else, what differs is done to the wire; what it
+says as before is left as it has become since, so that a wire that was cut by hand stays cut.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.mac import nic_address
+from vjail.kernel.core.network import Network, Nic
+from vjail.kernel.core.part import Caller
+from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.linux.wires import Wires
+from vjail.lab.model import WireSettings
 
 if TYPE_CHECKING:
     from vjail.server.host import LabHost
 
-_CUT, _UPLINK = "cut", "uplink"
+_CUT, _SAID = "cut", "wire"
 
 
 class Unknown(Exception):
@@ -34,8 +44,12 @@ class Wiring:
         self._lab = lab
         self._hosts = hosts
         self._cut = {key for key, _ in journal.records(_CUT)}
-        found: dict[str, Any] = dict(journal.records(_UPLINK))
-        self._uplinks: dict[str, str] = {wire: record["nic"] for wire, record in found.items()}
+        said: dict[str, Any] = dict(journal.records(_SAID))
+        self._said = {wire: WireSettings.of_record(record) for wire, record in said.items()}
+        for wire, nic in self.uplinks.items():
+            # The server that wrote this down may have died before it did it.
+            with contextlib.suppress(NetlinkError):
+                self._wires.tie(wire, nic, carrier=wire not in self._cut)
 
     @property
     def cut(self) -> frozenset[str]:
@@ -45,20 +59,43 @@ class Wiring:
     @property
     def uplinks(self) -> Mapping[str, str]:
         """The NICs of this machine by the wire they are on."""
-        return self._uplinks
+        return {wire: said.nic for wire, said in self._said.items() if said.nic is not None}
 
-    def begin(self, cut: frozenset[str]) -> None:
-        """Cut wires before any host is on them; those with hosts on them are as they have been left."""
-        for wire in sorted(cut.difference(*(host.nics.values() for host in self._hosts.values()))):
-            self._mark(wire, True)
+    @property
+    def said(self) -> Mapping[str, WireSettings]:
+        """What the lab's file has said of each wire."""
+        return self._said
 
-    def tie(self, uplinks: Mapping[str, str]) -> None:
-        """Plug NICs of this machine, which have been lent to the lab, into wires. Raises NetlinkError."""
-        for wire, nic in uplinks.items():
-            if wire not in self._uplinks:
-                self._wires.tie(wire, nic, carrier=wire not in self._cut)
-                self._uplinks[wire] = nic
-                self._journal.put(_UPLINK, wire, {"nic": nic})
+    def apply(self, wire: str, settings: WireSettings | None) -> None:
+        """Let a wire, also a new one, be as is said of it now, where that differs; None: it goes. Raises NetlinkError.
+
+        A card of this machine has been lent to the lab before, and goes home afterwards.
+        """
+        said = self._said.get(wire)
+        before, now = said or WireSettings(), settings or WireSettings()
+        self._note(wire, settings)
+        if now.nic != before.nic and before.nic is not None:
+            # It may have gone home by itself.
+            with contextlib.suppress(NetlinkError):
+                self._wires.untie(before.nic)
+        if now.nic != before.nic and now.nic is not None:
+            try:
+                self._wires.tie(wire, now.nic, carrier=wire not in self._cut)
+            except NetlinkError:
+                self._note(wire, said)
+                raise
+        if now.cut != before.cut or settings is None:
+            self._set_cut(wire, now.cut)
+        if settings is None:
+            self._wires.drop(wire)
+
+    def _note(self, wire: str, said: WireSettings | None) -> None:
+        """Write down what is said of a wire; None: nothing."""
+        if said is not None:
+            self._said[wire] = said
+            self._journal.put(_SAID, wire, said.as_record())
+        elif self._said.pop(wire, None) is not None:
+            self._journal.drop(_SAID, wire)
 
     def plug(self, host: str, namespace: int, nics: Mapping[str, str]) -> dict[str, bytes]:
         """Make a host's NICs (the wire of each, by name) and plug them in; their MACs. Raises NetlinkError."""
@@ -67,6 +104,35 @@ class Wiring:
             carrier = self._has_carrier(host, nic, wire)
             self._wires.plug(wire, host, namespace, nic, addresses[nic], carrier=carrier)
         return addresses
+
+    def rewire(self, host: LabHost, cards: Mapping[str, str]) -> None:
+        """Let a host that runs have these cards, each on its wire; `host.nics` follows. NetlinkError, KernelError.
+
+        A card that goes is gone at once, also out of a jail; one that moves to another wire stays what and where it is.
+        One that is to be there and has lost its device, as another server died, comes anew.
+        """
+        there = host.network.nics()
+        for nic in there:
+            if nic not in cards or not self._wires.is_plugged(host.name, nic):
+                host.kernel.change_nics(partial(Network.remove_nic, made_as=nic))
+                self._mark(f"{host.name}:{nic}", False)
+                host.nics.pop(nic, None)
+        there = host.network.nics()
+        for nic, wire in cards.items():
+            if nic in there:
+                self._wires.move(wire, host.name, nic)
+            else:
+                self._bring(host, nic, wire)
+            host.nics[nic] = wire
+            self._let_see(host, nic, wire)
+        host.nics = {nic: host.nics[nic] for nic in cards}
+
+    def _bring(self, host: LabHost, nic: str, wire: str) -> None:
+        """Let a host that runs have a new card."""
+        if host.network.has_interface(Caller(0, 0), nic):
+            raise KernelError(Errno.EEXIST, f"{nic}: an interface of that name is there")
+        addresses = self.plug(host.name, host.space.namespaces["net"], {nic: wire})
+        host.kernel.change_nics(partial(Network.add_nic, number=0, nic=Nic(nic, addresses[nic])))
 
     def settle(self, host: LabHost) -> None:
         """Let a host that has come to be, or that another server left, see its NICs as they are plugged in."""
@@ -80,15 +146,18 @@ class Wiring:
 
     def change(self, word: str, *, cut: bool) -> bool:
         """Cut or mend a wire or a plug (HOST:NIC); False where it was so already. Raises Unknown."""
-        touched = self._plugs(word)
+        self._plugs(word)
         if (word in self._cut) == cut:
             return False
-        self._mark(word, cut)
-        for host, nic, wire in touched:
-            self._let_see(host, nic, wire)
-        if word in self._uplinks:
-            self._wires.set_uplink(self._uplinks[word], not cut)
+        self._set_cut(word, cut)
         return True
+
+    def _set_cut(self, word: str, cut: bool) -> None:
+        self._mark(word, cut)
+        for host, nic, wire in self._touched(word):
+            self._let_see(host, nic, wire)
+        if word in self.uplinks:
+            self._wires.set_uplink(self.uplinks[word], not cut)
 
     def still_out(self, word: str) -> list[str]:
         """What else, after a wire or a plug was mended, keeps the carrier from NICs on it."""
@@ -96,14 +165,19 @@ class Wiring:
         return [name for name in dict.fromkeys(names) if name in self._cut]
 
     def _plugs(self, word: str) -> list[tuple[LabHost, str, str]]:
-        plugs = [(host, nic, wire) for host in self._hosts.values() for nic, wire in host.nics.items()]
-        found = [plug for plug in plugs if word in _names(*plug)]
+        found = self._touched(word)
         if not found:
-            known = sorted({name for plug in plugs for name in _names(*plug)})
+            known = sorted({name for plug in self._every() for name in _names(*plug)})
             close = difflib.get_close_matches(word, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}"
             raise Unknown(f"no wire or plug is called {word}; {hint}")
         return found
+
+    def _touched(self, word: str) -> list[tuple[LabHost, str, str]]:
+        return [plug for plug in self._every() if word in _names(*plug)]
+
+    def _every(self) -> list[tuple[LabHost, str, str]]:
+        return [(host, nic, wire) for host in self._hosts.values() for nic, wire in host.nics.items()]
 
     def _mark(self, word: str, cut: bool) -> None:
         if cut:
@@ -118,7 +192,7 @@ class Wiring:
 
     def _let_see(self, host: LabHost, nic: str, wire: str) -> None:
         carrier = self._has_carrier(host.name, nic, wire)
-        self._wires.set_carrier(wire, host.name, nic, carrier)
+        self._wires.set_carrier(host.name, nic, carrier)
         host.network.set_carrier(nic, carrier)
 
 

@@ -89,6 +89,14 @@ class Host:
         finally:
             self._applied()
 
+    def change_nics(self, change: Callable[[Network], None]) -> None:
+        """Let NICs come and go: `change` does it, and all that goes by interfaces follows."""
+        try:
+            change(self.network)
+            self.packet_filters.follow()
+        finally:
+            self._applied()
+
     def __getstate__(self) -> dict[str, object]:
         """What a copy of the kernel needs (model/forking.py): handlers are found anew."""
         return {**self.__dict__, "_handlers": {}}

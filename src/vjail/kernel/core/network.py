@@ -16,7 +16,7 @@ from vjail.kernel.core.addresses import Addresses
 from vjail.kernel.core.bridge import Bridges
 from vjail.kernel.core.clone import Clones, DeviceNodes, IdentityOf
 from vjail.kernel.core.driver import Clock, NetworkDriver
-from vjail.kernel.core.ifnet import FIRST_LOOPBACK, JUMBO_MTU, link_of_nic
+from vjail.kernel.core.ifnet import FIRST_LOOPBACK, JUMBO_MTU, IfNet, link_of_nic
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.lagg import Laggs
 from vjail.kernel.core.link import Link
@@ -178,17 +178,29 @@ class Network:
         ifnet.mtu = nic.mtu
         self._clones.enter([ifnet])
 
+    def remove_nic(self, made_as: str) -> None:
+        """Let a NIC go, wherever it is and whatever it is called by now, as one that is pulled out of the machine."""
+        self._clones.discard(self._nic(made_as))
+
+    def nics(self) -> Mapping[str, int]:
+        """The NICs by the name that they came with, each with the vnet that it is in."""
+        found = self._stack.interfaces.values()
+        return {ifnet.made_as: ifnet.vnet for ifnet in found if ifnet.kind is Kind.NIC}
+
+    def _nic(self, made_as: str) -> IfNet:
+        found = self._stack.interfaces.values()
+        return next(ifnet for ifnet in found if ifnet.kind is Kind.NIC and ifnet.made_as == made_as)
+
     def set_carrier(self, made_as: str, carrier: bool) -> None:
         """A NIC of the host's, wherever it is and whatever it is called by now, has carrier or has none.
 
         It goes on RUNNING, as NICs do on FreeBSD; what is lost is the link.
         """
-        for ifnet in self._stack.interfaces.values():
-            if ifnet.kind is Kind.NIC and ifnet.made_as == made_as:
-                ifnet.media, ifnet.status = link_of_nic(made_as, carrier, self._stack.release)
-                self._stack.save(ifnet)
-                for each in (ifnet, *(self._stack.interfaces[ident] for ident in ifnet.vlans)):
-                    self._stack.driver.set_carrier(each, carrier)
+        ifnet = self._nic(made_as)
+        ifnet.media, ifnet.status = link_of_nic(made_as, carrier, self._stack.release)
+        self._stack.save(ifnet)
+        for each in (ifnet, *(self._stack.interfaces[ident] for ident in ifnet.vlans)):
+            self._stack.driver.set_carrier(each, carrier)
 
     # --- operations on any interface ---
 

@@ -35,17 +35,34 @@ class Wires:
     def plug(self, wire: str, host: str, namespace: int, name: str, address: bytes, *, carrier: bool) -> None:
         """Make a NIC in a host's network namespace and plug it into a wire. Raises NetlinkError."""
         bridge = self._bridge(wire)
-        port = _port_name(wire, host, name)
+        port = _port_name(host, name)
         here = bytes((address[0] ^ 0x04, *address[1:]))
         self._socket.request(links.new_veth((port, here), (name, address), _MTU, namespaces=(None, namespace)))
         index = self._index(port)
         self._socket.request(links.set_mtu(index, _WIDEST), links.set_master(index, bridge))
         self._socket.request(links.configure_port(index, links.segment_port()))
-        self.set_carrier(wire, host, name, carrier)
+        self.set_carrier(host, name, carrier)
 
-    def set_carrier(self, wire: str, host: str, name: str, carrier: bool) -> None:
+    def is_plugged(self, host: str, name: str) -> bool:
+        """Whether a NIC is there, in any wire."""
+        try:
+            return self._index(_port_name(host, name)) > 0
+        except NetlinkError:
+            return False
+
+    def move(self, wire: str, host: str, name: str) -> bool:
+        """Plug a NIC, wherever it is by now, into this wire, without carrier yet. False where it is in it already."""
+        index, bridge = self._index(_port_name(host, name)), self._bridge(wire)
+        if links.read_link(self._socket.get(*links.get_link_at(index))).master == bridge:
+            return False
+        self.set_carrier(host, name, False)
+        self._socket.request(links.set_master(index, bridge))
+        self._socket.request(links.configure_port(index, links.segment_port()))
+        return True
+
+    def set_carrier(self, host: str, name: str, carrier: bool) -> None:
         """Let a NIC have carrier, or not, wherever it is by now: a port that is down is a plug pulled."""
-        index = self._index(_port_name(wire, host, name))
+        index = self._index(_port_name(host, name))
         self._socket.request(links.set_flags(index, links.IFF_UP if carrier else 0, links.IFF_UP))
         # Asked for the devices Linux looks at once; by itself it would let them know within a second.
         other = links.get_other_end(self._socket.get(*links.get_link_at(index)))
@@ -59,12 +76,22 @@ class Wires:
         self._socket.request(links.configure_port(index, links.segment_port()))
         self.set_uplink(nic, carrier)
 
+    def untie(self, nic: str) -> None:
+        """Take a NIC of this machine out of its wire. Raises NetlinkError."""
+        index = self._index(nic)
+        self._socket.request(links.set_flags(index, 0, links.IFF_UP), links.set_master(index, 0))
+
+    def drop(self, wire: str) -> None:
+        """Remove a wire that nothing is on; no error where it was never made."""
+        with contextlib.suppress(NetlinkError):
+            self._socket.request(links.delete(self._index(_bridge_name(wire))))
+
     def set_uplink(self, nic: str, carrier: bool) -> None:
         """Let a NIC of this machine be up or down. Raises NetlinkError."""
         self._socket.request(links.set_flags(self._index(nic), links.IFF_UP if carrier else 0, links.IFF_UP))
 
     def _bridge(self, wire: str) -> int:
-        name = "w" + hashlib.sha256(wire.encode()).hexdigest()[:12]
+        name = _bridge_name(wire)
         try:
             return self._index(name)
         except NetlinkError:
@@ -78,5 +105,10 @@ class Wires:
         return links.read_link(self._socket.get(*links.get_link(name))).index
 
 
-def _port_name(wire: str, host: str, nic: str) -> str:
-    return "p" + hashlib.sha256(f"{wire}\0{host}\0{nic}".encode()).hexdigest()[:12]
+def _bridge_name(wire: str) -> str:
+    return "w" + hashlib.sha256(wire.encode()).hexdigest()[:12]
+
+
+def _port_name(host: str, nic: str) -> str:
+    """It does not follow from the wire, which may change."""
+    return "p" + hashlib.sha256(f"{host}\0{nic}".encode()).hexdigest()[:12]

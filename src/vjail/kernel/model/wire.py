@@ -25,6 +25,12 @@ class Wire:
         self._ports.append(device)
         device.wire = self
 
+    def unplug(self, device: Device) -> None:
+        """Take a NIC off the wire; the plug that it had is none that is pulled any more."""
+        self._ports = [each for each in self._ports if each is not device]
+        self.pull(device, False)
+        device.wire = None
+
     def pull(self, device: Device, out: bool) -> None:
         """Pull a NIC's plug, or put it back."""
         self._pulled = [each for each in self._pulled if each is not device] + [device] * out

@@ -26,9 +26,9 @@ from vjail.lab.file.topology import (
     Port,
     Topology,
     VlanPort,
-    WireSettings,
 )
 from vjail.lab.file.topology import Network as Subnet
+from vjail.lab.model import WireSettings
 from vjail.release import DEFAULT
 
 ONE_HOST = "fbsd"

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 from vjail.lab.file.description import Expectation
 from vjail.lab.file.nodes import Place
+from vjail.lab.model import WireSettings
 from vjail.release import Release
 
 Interface = IPv4Interface | IPv6Interface
@@ -184,11 +185,3 @@ class Topology:
     hosts: tuple[PlacedHost, ...]
     wires: Mapping[str, WireSettings]
     expectations: tuple[Expectation, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class WireSettings:
-    """What is said of a wire."""
-
-    nic: str | None = None
-    cut: bool = False
