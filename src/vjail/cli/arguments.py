@@ -99,6 +99,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         _shell,
         _draw,
         _export,
+        _import,
         _schema,
         _base,
     ):
@@ -370,6 +371,25 @@ def _export(commands: _Commands[_Parser]) -> None:
     _lab_path(parser)
     parser.add_argument("-d", dest="directory", metavar="DIR", required=True, help="where to write; made if missing")
     parser.set_defaults(run=_runs("export", "export"))
+
+
+def _import(commands: _Commands[_Parser]) -> None:
+    parser = _command(
+        commands,
+        "import",
+        "make a lab file of a host's own jail.conf and rc.conf",
+        "vjail import /etc -o vjail.yml",
+        "vjail import examples/D1-two-bridges",
+        more="The host is brought up in memory, and the networks, links and addresses that its jails come to there are "
+        "written down, however the lines are written that make them. Then the lab file is brought up in memory too, "
+        "and whatever differs or cannot be said in a lab file is told (exit code 1).",
+    )
+    parser.add_argument("path", metavar="PATH", help="a jail.conf, a folder with one, or a lab file of such folders")
+    parser.add_argument(
+        "-o", dest="output", metavar="FILE", default="-", help="where to write (default: standard output)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the text and what was found as JSON")
+    parser.set_defaults(run=_runs("importing", "import_"))
 
 
 def _schema(commands: _Commands[_Parser]) -> None:

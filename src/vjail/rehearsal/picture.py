@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from vjail.lab import folder
-from vjail.lab.configured import configured
-from vjail.lab.model import Lab, LabError, Problem
+from vjail.lab.model import Lab
 from vjail.rehearsal import looking
 from vjail.rehearsal.lab import Rehearsal
+from vjail.rehearsal.readable import check_readable
 from vjail.rehearsal.up import up
 from vjail.view.picture import Format, folded, gather, rendered
 from vjail.view.picture.model import Picture
@@ -18,7 +18,7 @@ def drawn(path: Path, form: Format) -> tuple[str, list[str]]:
     """The picture of the lab at `path`, and what was said of jails that did not start. Raises LabError, NotModelled."""
     lab = folder.load(path)
     rehearsal = Rehearsal.of(lab)
-    _check_readable(lab, rehearsal)
+    check_readable(lab, rehearsal)
     rehearsal.doubts = []
     said = [
         f"{booted.host}: {line}; it is drawn as not running"
@@ -29,24 +29,6 @@ def drawn(path: Path, form: Format) -> tuple[str, list[str]]:
     doubts = dict.fromkeys(doubt.what for doubt in rehearsal.doubts)
     said += [f"{what} is not known in memory: it is taken to succeed and to change no network" for what in doubts]
     return rendered(folded(picture(lab, rehearsal, path)), form), said
-
-
-def _check_readable(lab: Lab, rehearsal: Rehearsal) -> None:
-    """Raise LabError where a jail.conf cannot be read: no jail of it would be drawn."""
-    problems = []
-    for name, host in rehearsal.hosts.items():
-        for file in configured(host.files_of(), host.release).files:
-            origins = {f"/etc/{each}": str(found.origin) for each, found in lab.hosts[name].files.items()}
-            for message in file.messages if file.exit_status else ():
-                cause = message.cause
-                hint = message.hint.text if message.hint is not None else ""
-                if cause is None:
-                    problems.append(Problem(name, message.text, hint=hint))
-                else:
-                    place = origins.get(cause.source.name, cause.source.name)
-                    problems.append(Problem(place, message.text, cause.position.line, cause.position.column, hint))
-    if problems:
-        raise LabError(*dict.fromkeys(problems))
 
 
 def picture(lab: Lab, rehearsal: Rehearsal, path: Path) -> Picture:

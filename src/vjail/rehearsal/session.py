@@ -385,11 +385,13 @@ class World:
             if name in TOOLS or not session.place.lab.may_have(argv[0]):
                 return None
             path = argv[0]
-        if session.place.lab.program(path) is None and (name == "sh" or name in TOOLS):
-            return None
         if path in DAEMONS:
             await session.start(Process(tuple(argv), environ=environ, cwd=cwd, detached=True))
             return 0
+        if (stopped := session._stopped(argv, session)) is not None:
+            return stopped
+        if session.place.lab.program(path) is None and (name == "sh" or name in TOOLS):
+            return None
         return await session.as_process(path)
 
 

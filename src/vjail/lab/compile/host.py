@@ -19,11 +19,11 @@ def compile_host(topology: Topology, host: PlacedHost) -> Mapping[str, str]:
     rulesets = _rulesets(host)
     if host.jails:
         files["jail.conf"] = jail_conf(host, header, {name: number for name, (number, _) in rulesets.items()})
-    if rulesets:
-        files["devfs.rules"] = header + "".join(_devfs_rules(rulesets))
-    pf = list(_pf_conf(host))
+    if rulesets or host.devfs is not None:
+        files["devfs.rules"] = header + "".join(_devfs_rules(rulesets)) + _ended(host.devfs or "")
+    pf = "".join(f"{line}\n" for line in _pf_conf(host)) + _ended(host.pf or "")
     if pf:
-        files["pf.conf"] = header + "".join(f"{line}\n" for line in pf)
+        files["pf.conf"] = header + pf
     names = list(_hosts(host))
     if names:
         files["hosts"] = header + "::1\tlocalhost\n127.0.0.1\tlocalhost\n" + "".join(f"{line}\n" for line in names)
@@ -71,7 +71,7 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
         routed = [subnet for bridge in host.bridges if bridge.nat for subnet in bridge.subnets]
         if host.forward or any(subnet.version == 6 for subnet in routed):
             lines["ipv6_gateway_enable"] = "YES"
-    if any(bridge.nat for bridge in host.bridges):
+    if host.pf is not None or any(bridge.nat for bridge in host.bridges):
         lines["pf_enable"] = "YES"
     if host.jails:
         lines["jail_enable"] = "YES"
@@ -107,6 +107,10 @@ def _bridge(bridge: Bridge) -> dict[str, str]:
 
 def _is_in(jail: PlacedJail, bridge: Bridge) -> bool:
     return any(port.network == bridge.network for port in jail.ports)
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") or not text else f"{text}\n"
 
 
 # --- the others -------------------------------------------------------------------------------------------------------

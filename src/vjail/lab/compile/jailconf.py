@@ -17,6 +17,9 @@ _QUIET = ">/dev/null 2>&1"
 _SHARED = ("bin", "lib", "libexec", "sbin", "usr")
 """The directories of a base that its jails share."""
 
+_LISTS = ("mount", "vnet.interface", "depend", "ip4.addr", "ip6.addr", "command")
+"""Parameters whose values add up, as those of exec.* do; of others the last counts."""
+
 Statement = tuple[str, tuple[str, ...]]
 """A parameter and its values; none: only its name."""
 
@@ -30,7 +33,10 @@ def jail_conf(host: PlacedHost, header: str, rulesets: dict[str, int]) -> str:
 def _block(name: str, statements: Sequence[Statement]) -> str:
     lines = [f"{format_name(name)} {{"]
     seen: set[str] = set()
-    for parameter, values in statements:
+    last = {parameter: number for number, (parameter, _) in enumerate(statements)}
+    for number, (parameter, values) in enumerate(statements):
+        if last[parameter] != number and parameter not in _LISTS and not parameter.startswith("exec."):
+            continue
         if not values:
             lines.append(f"\t{parameter};")
             continue
@@ -49,7 +55,7 @@ def _statements(host: PlacedHost, jail: PlacedJail, ruleset: int | None) -> Iter
             own = [f"{card.name}|{each}" for card in jail.shared for each in card.addresses if each.version == version]
             if own:
                 yield f"ip{version}.addr", tuple(own)
-    else:
+    elif jail.vnet:
         yield "vnet", ()
     yield "persist", ()
     yield "exec.clean", ()
@@ -75,7 +81,7 @@ def _statements(host: PlacedHost, jail: PlacedJail, ruleset: int | None) -> Iter
     start = list(_start(host, jail))
     if start:
         yield "exec.start", tuple(start)
-    if jail.rc:
+    if jail.boot:
         yield "exec.stop", ("/bin/sh /etc/rc.shutdown jail",)
     poststop = [line for port in jail.ports for line in _leave(host, port)]
     poststop += [_unmake_link(end) for end in jail.links]
@@ -160,7 +166,7 @@ def _make_vlan(vlan: VlanPort) -> Iterator[str]:
 
 
 def _start(host: PlacedHost, jail: PlacedJail) -> Iterator[str]:
-    if not jail.shared:
+    if jail.vnet:
         yield "ifconfig lo0 inet 127.0.0.1/8 up"
     for port in jail.ports:
         bridge = host.bridge(port.network)
@@ -180,7 +186,7 @@ def _start(host: PlacedHost, jail: PlacedJail) -> Iterator[str]:
         yield f"route add -inet{'6' if network.version == 6 else ''} {network} {gateway}"
     for variable, value in jail.rc.items():
         yield f"sysrc -q {variable}={_shell(value)} >/dev/null"
-    if jail.rc:
+    if jail.boot:
         yield "/bin/sh /etc/rc"
     if jail.forward:
         # Behind rc, which switches it off unless gateway_enable says otherwise.

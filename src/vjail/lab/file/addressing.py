@@ -89,7 +89,7 @@ class Pool:
 
     def _given(self, owner: str, address: Address, subnet: Network, place: Place) -> Interface | None:
         wide = subnet.version == 4 and subnet.prefixlen < 31
-        if address == subnet.network_address and (wide or subnet.prefixlen < 127):
+        if address == subnet.network_address and (wide or (subnet.version == 6 and subnet.prefixlen < 127)):
             self._problems.say(place, f"{address} is the network's own address", f"{subnet[1]} is the first of a host")
             return None
         if wide and address == subnet.broadcast_address:

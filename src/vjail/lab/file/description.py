@@ -109,6 +109,7 @@ class Jail:
         Named(Listed(_ADDRESS), CARD, CARDS),
         "no stack of its own: addresses on cards of the host, there while it runs (card: address)",
     )
+    vnet: At[bool] | None = key(YES_NO, "it has a network stack of its own (default: unless it has shared addresses)")
     vlans: Mapping[str, Entry[Vlan]] = key(
         Named(Structure(Vlan, "a VLAN"), r"[A-Za-z][A-Za-z0-9_.]{0,14}", "an interface's name"),
         "VLANs of the host's cards that move into the jail",
@@ -132,6 +133,7 @@ class Jail:
         Named(TEXT, r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name"),
         "variables of its /etc/rc.conf; its /etc/rc is run",
     )
+    boot: At[bool] | None = key(YES_NO, "its /etc/rc is run, also where no service and no variable is given")
     user: At[str] | None = key(_NAME, "the user that its commands run as")
     depend: tuple[At[str], ...] = key(Listed(_NAME), "jails that must run before it")
     replicas: At[int] | None = key(INTEGER, "so many of it: NAME1, NAME2, …; a host part counts on with them")
@@ -193,6 +195,8 @@ class Host:
     rc: Mapping[str, Entry[At[str]]] = key(
         Named(TEXT, r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name"), "further variables of its rc.conf"
     )
+    pf: At[str] | None = key(TEXT, "its pf.conf, where networks with nat do not make it")
+    devfs: At[str] | None = key(TEXT, "further sets of its devfs.rules")
     networks: Mapping[str, Entry[Network]] = key(
         Named(Structure(Network, "a network"), NAME, NAMES), "networks of its jails"
     )

@@ -119,6 +119,8 @@ class _Resolver:
             host.forward is not None and host.forward.value,
             host.hostid.value if host.hostid is not None else None,
             {key: entry.value.value for key, entry in host.rc.items()},
+            self._pf(host),
+            host.devfs.value if host.devfs is not None else None,
             host.files.value if host.files is not None else None,
             host.userland.value if host.userland is not None else "machine",
         )
@@ -286,6 +288,7 @@ class _Resolver:
             tuple(links),
             cards,
             vlans,
+            not shared and (jail.vnet is None or jail.vnet.value),
             shared,
             tuple(gateways),
             self._routes(jail.routes),
@@ -296,6 +299,7 @@ class _Resolver:
             tuple(each.value for each in jail.devices),
             tuple(each.value for each in jail.run),
             rc,
+            bool(rc) or (jail.boot is not None and jail.boot.value),
             jail.user.value if jail.user is not None else None,
             tuple(each.value for each in jail.depend),
             {name: tuple(text.value for text in entry.value) for name, entry in jail.parameters.items()},
@@ -307,7 +311,12 @@ class _Resolver:
         for card, entry in zip(shared, jail.shared.values(), strict=True):
             if not entry.value:
                 self._say(entry.name.place, f"no address on {card.name}", f"{card.name}: 10.0.0.5/24")
-        if not shared:
+        apart = jail.vnet is not None and not jail.vnet.value
+        if jail.vnet is not None and jail.vnet.value and shared:
+            self._say(
+                jail.vnet.place, f"{copy.name} has shared addresses, and so no stack of its own", "either of the two"
+            )
+        if not shared and not apart:
             return
         own: dict[str, object] = {
             "networks": jail.networks,
@@ -320,7 +329,7 @@ class _Resolver:
             "public": jail.public,
         }
         if more := ", ".join(name for name, value in own.items() if value):
-            place = next(iter(jail.shared.values())).name.place
+            place = next((entry.name.place for entry in jail.shared.values()), copy.place)
             self._say(place, f"{copy.name} shares its host's stack, and cannot have {more}", "either of the two")
 
     def _ports(
@@ -404,6 +413,18 @@ class _Resolver:
 
     def _plain_gateways(self, written: Sequence[At[str]]) -> tuple[Address, ...]:
         return tuple(each.ip for each in self._whole(written))
+
+    def _pf(self, host: Host) -> str | None:
+        """A host's own pf.conf, where no network makes one."""
+        if host.pf is None:
+            return None
+        for name, entry in host.networks.items():
+            if entry.value.nat is not None:
+                text = f"a pf.conf is given, and network {name} with nat makes one"
+                self._say(
+                    host.pf.place, text, "either of the two; with `pf:` give the network `host:` and write its nat"
+                )
+        return host.pf.value
 
     def _routes(self, routes: Mapping[str, Entry[At[str]]]) -> tuple[tuple[Subnet, Address], ...]:
         found: list[tuple[Subnet, Address]] = []

@@ -125,6 +125,7 @@ class PlacedJail:
     links: tuple[LinkEnd, ...] = ()
     cards: tuple[Card, ...] = ()
     vlans: tuple[VlanPort, ...] = ()
+    vnet: bool = True
     shared: tuple[Card, ...] = ()
     """Cards of the host with this jail's addresses on them, of one without a stack of its own."""
     gateways: tuple[Address, ...] = ()
@@ -136,6 +137,8 @@ class PlacedJail:
     devices: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     rc: Mapping[str, str] = field(default_factory=dict)
+    boot: bool = False
+    """Its /etc/rc is run."""
     user: str | None = None
     depend: tuple[str, ...] = ()
     parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -165,6 +168,8 @@ class PlacedHost:
     forward: bool = False
     hostid: str | None = None
     rc: Mapping[str, str] = field(default_factory=dict)
+    pf: str | None = None
+    devfs: str | None = None
     own_files: str | None = None
     userland: str = "machine"
 

@@ -1,0 +1,100 @@
+"""What becomes of the lines of a jail's exec.* parameters: those that join it to networks a lab file says otherwise."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Collection, Sequence
+
+from vjail.importing.watch import Argv, Line
+
+_BOOT = re.compile(r"(?:/bin/)?sh /etc/rc")
+_SHUTDOWN = re.compile(r"(?:/bin/)?sh /etc/rc\.shutdown(?: jail)?")
+_NOTHING = frozenset(("", ":", "true", "/usr/bin/true"))
+_LOOPBACK = re.compile(r"(?:inet )?127\.0\.0\.1(?:/8| netmask \S+)?(?: up)?|up")
+_FORWARDING = re.compile(r"net\.inet6?\.ip6?\.forwarding(?:=.*)?")
+_WRITES = re.compile(r">>?\s*(?!/dev/null\b|&)[\w/.$\"'{}-]+")
+"""A redirection to a file."""
+_CLONERS = frozenset(("epair", "bridge", "vlan"))
+_SCRIPTS = frozenset(("jib", "jng"))
+_IDLE = frozenset(
+    (
+        *("[", "test", "true", "false", "echo", "printf", "sleep", "expr", "seq", "jexec", "jls", "sh"),
+        *("grep", "egrep", "sed", "awk", "cut", "head", "tail", "tr", "cat", "wc", "sort", "uniq"),
+    )
+)
+"""Programs that change nothing by themselves; what jexec runs is looked at by itself."""
+
+
+class Fate(enum.Enum):
+    """What a line comes to."""
+
+    SAID = "said"
+    """The lab file says it in its own words."""
+    MIXED = "mixed"
+    """It does, but for some commands that are lost."""
+    BOOT = "boot"
+    """It runs the jail's /etc/rc, or /etc/rc.shutdown."""
+    NOTHING = "nothing"
+    KEPT = "kept"
+
+
+def fate(line: Line, covered: Collection[str]) -> tuple[Fate, list[str]]:
+    """What a line comes to, and the commands that are lost; `covered`: the interfaces a lab file makes."""
+    text = line.text.strip()
+    if text in _NOTHING:
+        return Fate.NOTHING, []
+    if (line.parameter == "exec.start" and _BOOT.fullmatch(text)) or (
+        line.parameter == "exec.stop" and _SHUTDOWN.fullmatch(text)
+    ):
+        return Fate.BOOT, []
+    told = [_is_network(argv, covered) for argv in line.commands or ()]
+    if True not in told:
+        return Fate.KEPT, []
+    lost = [" ".join(argv) for argv, network in zip(line.commands or (), told, strict=True) if network is False]
+    lost += [found[0] for found in _WRITES.finditer(text)]
+    return (Fate.MIXED, lost) if lost else (Fate.SAID, [])
+
+
+def is_of_network(line: Line) -> bool:
+    """Whether a line does something to interfaces or routes."""
+    return any(argv[0].rpartition("/")[2] in ("ifconfig", "route") for argv in line.commands or ())
+
+
+def _is_network(argv: Argv, covered: Collection[str]) -> bool | None:
+    """Whether a command is about interfaces, addresses and routes that a lab file says; None: about nothing."""
+    name = argv[0].rpartition("/")[2]
+    words = argv[1:]
+    if name in _IDLE:
+        return None
+    if name == "ifconfig":
+        return _is_told(words, covered)
+    if name == "route":
+        away = any(word.lstrip("-") in ("blackhole", "reject", "interface", "iface") for word in words)
+        return not away and not any(word.startswith("fe80:") for word in words)
+    if name == "sysctl":
+        given = [word for word in words if not word.startswith("-")]
+        return all(_FORWARDING.fullmatch(word) for word in given)
+    return name in _SCRIPTS
+
+
+def _is_told(words: Sequence[str], covered: Collection[str]) -> bool | None:
+    while words and words[0].startswith("-"):
+        words = words[2:] if words[0] in ("-j", "-g", "-f") else words[1:]
+    if not words:
+        return None
+    name, rest = words[0], words[1:]
+    if not rest:
+        return True if is_covered(name, covered) else None
+    if name == "lo0":
+        return _LOOPBACK.fullmatch(" ".join(rest)) is not None
+    if name in _CLONERS:
+        return True
+    if rest[0] == "inet6" and rest[1:] and rest[1].startswith("fe80:"):
+        return False
+    return is_covered(name, covered)
+
+
+def is_covered(name: str, covered: Collection[str]) -> bool:
+    """Whether an interface is made by the lab file; an epair by the name of its two ends."""
+    return name in covered or any(f"{name}{end}" in covered for end in "ab")

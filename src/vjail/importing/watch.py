@@ -1,0 +1,140 @@
+"""A host brought up in memory, jail by jail, and what each line of its jails ran there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vjail.command.rc.subr import ENVIRONMENT
+from vjail.conf.jailconf import Checked
+from vjail.conf.position import Span
+from vjail.jail.events import Action, Event, State
+from vjail.lab.configured import Configured, by_name
+from vjail.rehearsal.lab import Rehearsal
+from vjail.rehearsal.up import boot, provide, start_jails
+
+Argv = tuple[str, ...]
+_SHELL = "/bin/sh -c "
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of an exec.* parameter, and the commands that ran when it did; None where it never ran."""
+
+    parameter: str
+    text: str
+    place: Span
+    commands: tuple[Argv, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A host with its jails up. `failures`: those that did not start, and what was said."""
+
+    name: str
+    jails: Mapping[str, Checked]
+    lines: Mapping[str, tuple[Line, ...]]
+    failures: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Notes commands by the jail, the parameter and the line that they are run for."""
+
+    commands: dict[tuple[str, str, str], list[Argv]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    _now: list[Argv] = field(default_factory=list)
+
+    def tell(self, event: Event) -> None:
+        """Be told."""
+        jail = event.jail or ""
+        if event.state is State.FAILED and event.text and event.action is Action.START:
+            self.failures[jail] = event.text
+        if event.phase is not None and event.state is State.STARTED:
+            key = (jail, event.phase.step.value, event.text.removeprefix(_SHELL))
+            self._now = self.commands.setdefault(key, [])
+
+    def rest(self) -> None:
+        """What runs now runs for no line."""
+        self._now = []
+
+    def note(self, words: Sequence[str], jid: int) -> None:
+        """A command runs; it is let run."""
+        if (words[0].rpartition("/")[2], *words[1:2]) != ("sh", "-c"):
+            self._now.append(tuple(words))
+
+
+def watch(lab: Rehearsal, names: Iterable[str]) -> dict[str, Watched]:
+    """Boot these hosts and start each jail by itself, after those it depends on; then stop them, in a copy.
+
+    Raises NotModelled.
+    """
+    found = {name: provide(lab.hosts[name]) for name in names}
+    for name in found:
+        boot(lab, name)
+    watches = {name: _started(lab, name, found[name]) for name in found}
+    lab.settle()
+    copy = lab.fork()
+    for name in found:
+        _stop(copy, name, found[name], watches[name])
+    return {name: _watched(name, found[name], watches[name]) for name in found}
+
+
+def _started(lab: Rehearsal, name: str, found: Configured) -> _Watch:
+    noting = _Watch()
+    lab.interfere = noting.note
+    for jail in _order(by_name(found)):
+        if not _is_up(lab, name, jail):
+            noting.rest()
+            result = start_jails(lab, name, found, noting, [jail])
+            if not _is_up(lab, name, jail):
+                noting.failures.setdefault(
+                    jail, result.err.strip() or "it ends at once: it has no persist, and nothing runs"
+                )
+    lab.interfere = None
+    return noting
+
+
+def _is_up(lab: Rehearsal, name: str, jail: str) -> bool:
+    return any(each.name == jail for each in lab.hosts[name].prisons.prisons())
+
+
+def _stop(lab: Rehearsal, name: str, found: Configured, noting: _Watch) -> None:
+    lab.interfere = noting.note
+    failures = dict(noting.failures)
+    for jail in reversed(list(_order(by_name(found)))):
+        if _is_up(lab, name, jail):
+            noting.rest()
+            lab.type(name, ("/etc/rc.d/jail", "onestop", jail), environ=ENVIRONMENT, events=noting)
+    noting.failures = failures
+    lab.interfere = None
+
+
+def _order(jails: Mapping[str, Checked]) -> Iterator[str]:
+    """Each after those that it depends on."""
+    seen: set[str] = set()
+
+    def after(name: str) -> Iterator[str]:
+        if name in seen or name not in jails:
+            return
+        seen.add(name)
+        for other in jails[name].pseudo.depend:
+            yield from after(other)
+        yield name
+
+    for name in jails:
+        yield from after(name)
+
+
+def _watched(name: str, found: Configured, noting: _Watch) -> Watched:
+    jails = by_name(found)
+    lines: dict[str, tuple[Line, ...]] = {}
+    for jail, checked in jails.items():
+        mine: list[Line] = []
+        for parameter in checked.jail.parameters:
+            if parameter.name.startswith("exec.") or parameter.name == "command":
+                for value in parameter.values:
+                    ran = noting.commands.get((checked.jail.block or jail, parameter.name, value.text))
+                    mine.append(Line(parameter.name, value.text, value.span, None if ran is None else tuple(ran)))
+        lines[jail] = tuple(mine)
+    return Watched(name, jails, lines, noting.failures)

@@ -1,0 +1,264 @@
+"""vjail import: jail.conf and rc.conf become a lab file that comes to the same; what does not is told.
+
+right/NAME.yml is what the example NAME becomes; UPDATE_GOLDENS=1 writes it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from expectations import EXAMPLES, FOLDERS, as_files, asked, at
+from random_labs import lab_files
+from vjail.check import Severity, find, read
+from vjail.importing import Imported, import_lab
+from vjail.lab import folder
+from vjail.lab.file import lock
+from vjail.lab.model import Lab, LabError
+from vjail.rehearsal import Rehearsal, up
+
+HERE = Path(__file__).parent
+UPDATE = bool(os.environ.get("UPDATE_GOLDENS"))
+GOLDENS = sorted(path.stem for path in (HERE / "right").glob("*.yml"))
+
+DO_NOT_START = {"D2-interfaces-in-one-string", "D3-blackhole-in-start"}
+ONE_HOSTID = "D5-one-hostid"
+HEALED = "C3-rc-conf-as-printed"
+"""Nobody brings em0 up there; a lab file brings up what it names."""
+EVERY = sorted(
+    path.name
+    for path in EXAMPLES.iterdir()
+    if path.is_dir() and path.name not in (*FOLDERS, "A3-epair-by-hand")  # which is one lab file without files
+)
+
+
+def imported(example: str, monkeypatch: pytest.MonkeyPatch) -> Imported:
+    monkeypatch.chdir(EXAMPLES)
+    return import_lab(Path(example), Path())
+
+
+def as_lab(found: Imported, place: Path) -> Lab:
+    """The lab file, written with its lock."""
+    place.mkdir(exist_ok=True)
+    (place / "vjail.yml").write_text(found.text)
+    lock.write(place / "vjail.yml", found.lock)
+    return folder.load(place)
+
+
+@pytest.mark.parametrize("example", [name for name in EVERY if name not in (*DO_NOT_START, ONE_HOSTID, HEALED)])
+def test_an_example_comes_to_the_same(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = imported(example, monkeypatch)
+    assert (found.lost, found.compared.differences, found.compared.renamed) == ((), (), ()), found.text
+
+
+def test_a_card_that_nobody_brought_up_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row C3."""
+    found = imported(HEALED, monkeypatch)
+    assert found.lost == ()
+    assert found.compared.differences
+    assert [text for text in found.compared.differences if not text.endswith(", and did not before")] == []
+
+
+@pytest.mark.parametrize("example", GOLDENS)
+def test_an_example_is_written_so(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = imported(example, monkeypatch).text
+    file = HERE / "right" / f"{example}.yml"
+    if UPDATE:
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+@pytest.mark.parametrize("example", ["A1-two-jails", "A2-any-order", "B5-shared-stack", "D1-two-bridges"])
+def test_check_finds_no_error_in_it(example: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lab = as_lab(imported(example, monkeypatch), tmp_path / "lab")
+    assert [each for each in find(read(lab, lab.release)) if each.rule.severity is Severity.ERROR] == []
+
+
+@pytest.mark.parametrize("example", FOLDERS)
+def test_what_is_exported_is_imported_again(example: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The circle: a lab file, the files it compiles to, and a lab file of these: what is expected holds still."""
+    monkeypatch.chdir(tmp_path)
+    whole = folder.load(EXAMPLES / example)
+    found = import_lab(as_files(whole, tmp_path / "files"), tmp_path / "lab")
+    assert (found.lost, found.compared.differences, found.compared.renamed) == ((), (), ()), found.text
+    lab = as_lab(found, tmp_path / "lab")
+    was, now = Rehearsal.of(whole), Rehearsal.of(lab)
+    up(was), up(now)
+    for line in asked(at(EXAMPLES / example)):
+        before, after = (
+            {each for each in line.addresses if of.echo(line.host, line.jail, each).loss is None} for of in (was, now)
+        )
+        assert before == after, line.text
+
+
+@settings(max_examples=25, deadline=None)
+@given(lab_files())
+def test_random_labs_go_round(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    place = tmp_path_factory.mktemp("lab")
+    (place / "vjail.yml").write_text(text)
+    found = import_lab(as_files(folder.load(place), place / "files"), place)
+    assert (found.lost, found.compared.differences, found.compared.renamed) == ((), (), ()), found.text
+
+
+# --- as people write them ---------------------------------------------------------------------------------------------
+
+
+def of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jail_conf: str, rc_conf: str = "", **files: str) -> Imported:
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"jail.conf": jail_conf, "rc.conf": rc_conf, **files}.items():
+        Path(name.replace("_", ".")).write_text(text)
+    return import_lab(Path(), Path())
+
+
+def written(found: Imported, name: str) -> bool:
+    file = HERE / "written" / f"{name}.yml"
+    if UPDATE:
+        file.write_text(found.text)
+    return found.text == file.read_text()
+
+
+def test_it_does_not_matter_how_an_epair_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of(
+        tmp_path,
+        monkeypatch,
+        """
+        path = "/jails/$name"; vnet; persist; mount.devfs; exec.clean;
+        a {
+            exec.prestart = 'e=$(ifconfig epair create) && ifconfig $e up && ifconfig bridge0 addm $e';
+            exec.prestart += 'for e in $(ifconfig -l); do [ $e = epair0b ] && ifconfig $e name vnet_a; done; true';
+            vnet.interface = vnet_a;
+            exec.start = "ifconfig vnet_a inet 10.0.0.2/24 up; route add default 10.0.0.1";
+        }
+        b {
+            exec.prestart = "/usr/share/examples/jails/jib addm b em0";
+            vnet.interface = e0b_b;
+            exec.start = "ifconfig e0b_b inet 192.168.0.2/24 up";
+            exec.poststop = "/usr/share/examples/jails/jib destroy b";
+        }
+        c {
+            exec.prestart = 'for n in 5 6; do ifconfig epair$n create up; ifconfig bridge0 addm epair${n}a; done';
+            vnet.interface = epair5b, epair6b;
+            exec.start = "ifconfig epair5b inet 10.0.0.3 netmask 255.255.255.0; ifconfig epair5b inet6 fd00::3/64";
+        }
+        """,
+        'cloned_interfaces="bridge0"\nifconfig_bridge0="inet 10.0.0.1/24 up"\nifconfig_em0="up"\n',
+    )
+    assert written(found, "however")
+    assert found.compared.differences == ()
+    # One jail has one interface in a network; interfaces with names of their own are called as all are.
+    assert found.lost == ("c: a second interface in bridge0, epair6b, is left out",)
+    assert [text.partition(" is epair")[0] for text in found.compared.renamed] == ["vnet_a of a", "e0b_b of b"]
+
+
+def test_what_has_no_words_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of(
+        tmp_path,
+        monkeypatch,
+        """path = "/"; vnet; persist; mount.nodevfs;
+a {
+  exec.prestart = "ifconfig epair0 create up; ifconfig epair0a inet 10.0.0.1/24; logger made";
+  vnet.interface = "epair0b";
+  exec.start = "ifconfig epair0b inet 10.0.0.2/24 up";
+}
+b {
+  vnet.interface = "epair7b";
+  exec.poststart = "true";
+}
+a.inner { vnet; children.max = 0; }
+""",
+    )
+    assert found.lost == (
+        "jail.conf:7: jail b does not start, so its network is not known: /sbin/ifconfig epair7b vnet b: failed",
+        "jail.conf:11: jail a.inner cannot be called so in a lab file: it is left out",
+        "jail.conf:3: exec.prestart: a lab file makes its interfaces itself; lost is: logger made",
+    )
+    assert [line for line in found.text.splitlines() if line.startswith("# Not taken over: ")] == [
+        f"# Not taken over: {text}" for text in found.lost
+    ]
+
+
+def test_lines_of_other_kinds_stay_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of(
+        tmp_path,
+        monkeypatch,
+        """
+        web {
+            path = "/jails/web"; vnet; persist; mount.devfs; exec.clean; allow.raw_sockets; allow.noset_hostname;
+            enforce_statfs = 1; securelevel = 3; exec.timeout = 60; host.hostname = "web.example.org";
+            mount = "/data /jails/web/data nullfs rw 0 0";
+            mount += "tmpfs /jails/web/tmp tmpfs rw,mode=1777 0 0";
+            vnet.interface = em1;
+            exec.prestart = "touch /var/run/web.started";
+            exec.start = "ifconfig lo0 127.0.0.1/8 up";
+            exec.start += "sysrc -q sshd_enable=YES >/dev/null";
+            exec.start += "ifconfig em1 inet 192.0.2.5/24 up";
+            exec.start += "route add default 192.0.2.1";
+            exec.start += "sh /etc/rc";
+            exec.start += "route add -net 198.51.100.0/24 -blackhole";
+            exec.start += 'echo up > /var/run/up; x=${HOME}';
+            exec.stop = "sh /etc/rc.shutdown jail";
+        }
+        """,
+        'hostname="box.example.org"\nifconfig_em0="SYNCDHCP"\nsshd_enable="YES"\ncloned_interfaces="lo1"\n'
+        'ifconfig_lo1="inet 127.1.1.1/32"\n',
+    )
+    assert written(found, "lines")
+    assert (found.lost, found.compared.differences) == ((), ())
+
+
+def test_a_jail_on_its_hosts_stack_without_a_card_keeps_its_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = of(
+        tmp_path,
+        monkeypatch,
+        'path = "/"; persist; mount.nodevfs;\na { ip4.addr = "lo1|10.9.9.1/32"; }\nb { ip4 = inherit; }\n',
+        'cloned_interfaces="lo1"\n',
+    )
+    assert "a: {parameters: {ip4.addr: lo1|10.9.9.1/32}}" in found.text
+    assert (found.lost, found.compared.differences) == ((), ())
+
+
+def test_programs_that_are_not_known_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of(
+        tmp_path,
+        monkeypatch,
+        'a { path = "/"; vnet; persist; exec.prestart = "/usr/local/bin/notify a"; }\n',
+    )
+    assert found.unknown == ("the program /usr/local/bin/notify",)
+    assert "exec.prestart: /usr/local/bin/notify a" in found.text
+
+
+def test_sets_of_devices_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = "[devfsrules_tun=7]\nadd include $devfsrules_hide_all\nadd path 'tun*' unhide mode 0660\n"
+    found = of(
+        tmp_path,
+        monkeypatch,
+        'a { path = "/"; vnet; persist; mount.devfs; devfs_ruleset = 7; }\n',
+        devfs_rules=rules,
+    )
+    assert (found.lost, found.compared.differences) == ((), ())
+    assert "devfs_ruleset: 7" in found.text
+    lab = as_lab(found, tmp_path / "lab")
+    assert rules in lab.hosts["fbsd"].files["devfs.rules"].content.decode()
+
+
+def test_a_lab_file_with_jails_is_one_already() -> None:
+    with pytest.raises(LabError, match="host fbsd is in the lab file already"):
+        import_lab(EXAMPLES / "A1-two-jails-lab", Path())
+
+
+def test_one_hostid_on_two_hosts_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row D5."""
+    found = imported(ONE_HOSTID, monkeypatch)
+    assert found.lost == ("host JL-2 has the hostid of JL-1, and so its MACs: it gets one of its own",)
+    assert [text for text in found.compared.differences if not text.endswith(", and did not before")] == []
+
+
+@pytest.mark.parametrize("example", sorted(DO_NOT_START))
+def test_a_jail_that_does_not_start_is_told(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows D2 and D3."""
+    assert any("mweb01-php does not start" in text for text in imported(example, monkeypatch).lost)
