@@ -103,6 +103,10 @@ class Store:
 
     def remove(self, path: str) -> None:
         """Remove a file or directory, with what is in it."""
+        node = self.get(path)
+        if node is not None and node.kind is not FileKind.DIRECTORY:
+            self.changed[path] = None
+            return
         for each in [each for each in self._below(path) if self.get(each) is not None]:
             self.changed[each] = None
 
