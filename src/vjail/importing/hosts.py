@@ -30,7 +30,7 @@ _SAID = re.compile(
     r"autobridge_\w+|cloned_interfaces|vlans_\w+|create_args_\w+"
 )
 """Variables of rc.conf that are said by the lab file's own keys."""
-_PLAIN = re.compile(r"inet6?|alias|up|netmask|prefixlen|broadcast|addm|mtu|private|[0-9a-fA-Fx.:/]+|[a-z]+[0-9.]+")
+_PLAIN = re.compile(r"inet6?|alias|up|netmask|prefixlen|broadcast|addm|mtu|private|auto_linklocal|[0-9a-fA-Fx.:/]+|[a-z]+[0-9.]+")
 """Words of an ifconfig_IF that bring about what can be seen of an interface."""
 
 

@@ -102,7 +102,12 @@ def _bridge(bridge: Bridge) -> dict[str, str]:
         rest = f"mtu {bridge.mtu} up"
     if uplink is not None:
         rest = f"addm {uplink} up"
-    return _interface(bridge.name, bridge.host_addresses, rest)
+    lines = _interface(bridge.name, bridge.host_addresses, rest)
+    inet6 = f"ifconfig_{bridge.name}_ipv6"
+    if inet6 in lines:
+        # A bridge makes no link-local address by itself (if_bridge(4)), and a router needs one.
+        lines[inet6] += " auto_linklocal"
+    return lines
 
 
 def _is_in(jail: PlacedJail, bridge: Bridge) -> bool:
