@@ -35,6 +35,11 @@ def test_a_file_gets_a_lock_beside_it_and_is_not_written_twice(
     assert file.read_text() == text
 
 
+def test_the_release_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", A1, "--freebsd", "15"]) == 0
+    assert "freebsd: 15\n" in capsys.readouterr().out
+
+
 def test_what_is_lost_is_told_and_the_exit_code_is_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -388,6 +388,9 @@ def _import(commands: _Commands[_Parser]) -> None:
     parser.add_argument(
         "-o", dest="output", metavar="FILE", default="-", help="where to write (default: standard output)"
     )
+    parser.add_argument(
+        "--freebsd", type=_release, metavar="N", help=f"the host's release (default: the lab file's, or {DEFAULT})"
+    )
     parser.add_argument("--json", action="store_true", help="print the text and what was found as JSON")
     parser.set_defaults(run=_runs("importing", "import_"))
 

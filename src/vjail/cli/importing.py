@@ -22,7 +22,7 @@ def import_(arguments: argparse.Namespace) -> int:
     if taken:
         return fail(f"{taken[0]}: is there already; take it away, or name another file")
     try:
-        found = import_lab(path, output.parent if output is not None else Path())
+        found = import_lab(path, output.parent if output is not None else Path(), arguments.freebsd)
     except LabError as error:
         return problems(error)
     except NotModelled as error:

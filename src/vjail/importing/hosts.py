@@ -30,12 +30,14 @@ _SAID = re.compile(
     r"autobridge_\w+|cloned_interfaces|vlans_\w+|create_args_\w+"
 )
 """Variables of rc.conf that are said by the lab file's own keys."""
-_PLAIN = re.compile(r"inet6?|alias|up|netmask|prefixlen|broadcast|addm|mtu|private|auto_linklocal|[0-9a-fA-Fx.:/]+|[a-z]+[0-9.]+")
+_PLAIN = re.compile(
+    r"inet6?|alias|up|netmask|prefixlen|broadcast|addm|mtu|private|auto_linklocal|[0-9a-fA-Fx.:/]+|[a-z]+[0-9.]+"
+)
 """Words of an ifconfig_IF that bring about what can be seen of an interface."""
 
 
 @dataclass(slots=True)
-class Imported:
+class ImportedHost:
     """A host: its keys, the numbers of its epairs as a lock file has them, and what is lost."""
 
     host: Host
@@ -44,7 +46,7 @@ class Imported:
 
 def host(
     machine: ModelHost, spec: LabHostSpec, watched: Watched, *, tree: str | None, listed: bool, note: Note
-) -> Imported:
+) -> ImportedHost:
     """The keys of a host. `tree`: the folder that is laid over it; `listed`: its cards are on wires with names."""
     return _Host(machine, spec, watched, note).read(tree, listed)
 
@@ -59,7 +61,7 @@ class _Host:
         self._numbers: dict[str, int] = {}
         self._own_rulesets: set[str] = set()
 
-    def read(self, tree: str | None, listed: bool) -> Imported:
+    def read(self, tree: str | None, listed: bool) -> ImportedHost:
         found = self._wiring
         names = [name for name in self._watched.jails if self._is_told(name)]
         pf, nats, publics = self._packet_filter()
@@ -88,7 +90,7 @@ class _Host:
         )
         if hostname is not None and hostname != self._spec.name:
             made = replace(made, rc={"hostname": Entry(at("hostname"), at(hostname)), **made.rc})
-        return Imported(made, self._numbers)
+        return ImportedHost(made, self._numbers)
 
     def _is_told(self, name: str) -> bool:
         checked = self._watched.jails[name]

@@ -22,7 +22,7 @@ from vjail.lab.model import Lab, LabError, Problem
 from vjail.rehearsal.lab import Rehearsal
 from vjail.rehearsal.readable import check_readable
 from vjail.rehearsal.up import up
-from vjail.release import DEFAULT
+from vjail.release import DEFAULT, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,14 @@ class Imported:
     compared: Compared
 
 
-def import_lab(path: Path, beside: Path) -> Imported:
+def import_lab(path: Path, beside: Path, release: Release | None = None) -> Imported:
     """The lab at `path`, whose hosts bring their own files, as a lab file that will stand in the folder `beside`.
 
+    `release`: that of the hosts, None: what the lab says.
     Raises LabError (also for what is a lab file of networks and jails already), NotModelled.
     """
     lab = folder.load(path)
+    lab = lab if release is None else replace(lab, release=release)
     _check(path)
     was = Rehearsal.of(lab)
     check_readable(lab, was)
