@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vjail.cli.interrupts import Interrupted, Interrupts
 from vjail.cli.lab import Failed, attend, connect, send
@@ -19,6 +20,9 @@ from vjail.cli.say import fail, problems
 from vjail.kernel.linux.anchor import Unable
 from vjail.lab.runtime import Runtime
 from vjail.lab.server_process import ServerProcess
+
+if TYPE_CHECKING:
+    from vjail.lab.model import Lab
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -47,7 +51,7 @@ def _load_and_up(arguments: argparse.Namespace, runtime: Runtime, server: Server
     with Interrupts() as interrupts:
         try:
             with _alone(runtime, interrupts):
-                return _up(arguments, runtime, server, interrupts, list(lab.uplinks.values()))
+                return _up(arguments, runtime, server, interrupts, lab)
         except Interrupted:
             return _interrupted(interrupts, "nothing was changed")
         except OSError as error:
@@ -69,13 +73,13 @@ def _up(
     runtime: Runtime,
     server: ServerProcess | None,
     interrupts: Interrupts,
-    nics: Sequence[str],
+    lab: Lab,
 ) -> int:
     before = runtime.is_up()
     try:
         with runtime.locked():
-            runtime.begin(server)
-            _lend(runtime, nics)
+            runtime.begin(server, lambda tree: _stock(tree, lab))
+            _lend(runtime, list(lab.uplinks.values()))
         connection = runtime.connect()
     except Unable as error:
         if not before:
@@ -105,6 +109,13 @@ def _up(
     if undone:
         fail("nothing of the lab is left; --keep leaves what came up")
     return code
+
+
+def _stock(tree: Path, lab: Lab) -> None:
+    """Make what is the same in all trees of the lab, before its server needs it."""
+    from vjail.lab.stock import stock  # while the server is loading
+
+    stock(tree, [spec.userland for spec in lab.hosts.values()])
 
 
 def _lend(runtime: Runtime, nics: Sequence[str]) -> None:

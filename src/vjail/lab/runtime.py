@@ -119,15 +119,20 @@ class Runtime:
         finally:
             server.give_up()
 
-    def begin(self, server: ServerProcess | None) -> None:
-        """Bring the lab's anchor into being, and its server, which may have begun. Raises Unable. Call it locked."""
+    def begin(self, server: ServerProcess | None, meanwhile: Callable[[Path], object]) -> None:
+        """Bring the lab's anchor into being, and its server, which may have begun. Raises Unable. Call it locked.
+
+        `meanwhile` is what can be done while a server loads; it is told where the lab's tree is seen from outside.
+        """
         if self.is_up():
             self.ensure_server()
             return
         with self._returned():
             self._clear()
         (self.folder / "lab").write_text(f"{self.origin}\n")
-        anchor.start(self.folder)
+        started = anchor.start(self.folder)
+        # A link on the way there would lead back to what is outside.
+        meanwhile(Path(f"/proc/{started.pid}/root{self.tree.resolve()}"))
         self._join(server or ServerProcess(self.folder))
 
     def end(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,6 @@ from vjail.kernel.linux.mounts import mount_points
 from vjail.kernel.linux.spaces import HostSpace, LabSpace
 from vjail.kernel.linux.syscalls import (
     AT_FDCWD,
-    MACHINE,
     MNT_DETACH,
     OPEN_TREE_CLONE,
     move_mount,
@@ -28,26 +26,16 @@ from vjail.kernel.linux.syscalls import (
 )
 from vjail.lab.configured import Configured, needed, uuid_of
 from vjail.lab.model import Lab, LabHostSpec
-from vjail.lab.userland import (
-    Extent,
-    KernelMounter,
-    Natives,
-    Obstacle,
-    Source,
-    Tree,
-    Userland,
-    Writer,
-    needs,
-)
+from vjail.lab.stock import Userlands
+from vjail.lab.userland import KernelMounter, Obstacle, Tree, needs
 
 
 class Provisioner:
     """Makes the trees of a lab's hosts; `tree` is the folder that only the lab sees."""
 
     def __init__(self, tree: Path, lab: LabSpace) -> None:
-        self._tree = tree
         self._lab = lab
-        self._writers: dict[str, Writer] = {}
+        self._userlands = Userlands(tree, rootless=lab.rootless)
 
     def make_host(self, lab: Lab, spec: LabHostSpec, root: Path) -> list[str]:
         """Make a host's tree in the new folder `root`; where in it something is mounted. UserlandError, OSError."""
@@ -56,7 +44,7 @@ class Provisioner:
         hostid = None if "hostid" in spec.files else f"{uuid_of(lab, spec)}\n"
         files = str(spec.tree) if spec.tree is not None else None
         return (
-            self._userland(spec, KernelMounter())
+            self._userlands.named(spec.userland, KernelMounter())
             .provide_host(str(root), files=files, given=given, hostid=hostid)
             .mounts
         )
@@ -69,7 +57,7 @@ class Provisioner:
         with Tree(str(root)) as tree:
             # Nothing is made meanwhile, and jails have most of their mounts from the same places.
             plan = needs(needed(configured.jails), functools.cache(tree.kind))
-        return self._userland(spec, mounter).provide(str(root), plan).mounts, plan.obstacles
+        return self._userlands.named(spec.userland, mounter).provide(str(root), plan).mounts, plan.obstacles
 
     @staticmethod
     def discard(top: Path) -> None:
@@ -78,18 +66,6 @@ class Provisioner:
         for path in reversed(inside):
             umount(path, MNT_DETACH)
         shutil.rmtree(top, ignore_errors=True)
-
-    def _userland(self, spec: LabHostSpec, mounter: KernelMounter) -> Userland:
-        extent = Extent.SMALL if spec.userland == "minimal" else Extent.WHOLE
-        writer = self._writers.get(spec.userland)
-        if writer is None:
-            plain = spec.userland in ("machine", "minimal")
-            source = Source.machine() if plain else Source.at(spec.userland)
-            writer = self._writers[spec.userland] = Writer(source, MACHINE, Natives.shipped(MACHINE))
-        # Hosts of the same userland share what is the same in all their trees.
-        store = self._tree / "store" / uuid.uuid5(uuid.NAMESPACE_URL, spec.userland).hex
-        store.mkdir(parents=True, exist_ok=True)
-        return Userland(writer, extent, mounter=mounter, store=str(store), userxattr=self._lab.rootless)
 
 
 class _IntoHost(KernelMounter):

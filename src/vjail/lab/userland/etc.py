@@ -43,14 +43,12 @@ def pristine(accounts: Accounts) -> Mapping[str, tuple[bytes, int]]:
     return files
 
 
-def write(tree: Tree, source: Source, toolkit: Toolkit, machine: str, hostid: str | None) -> None:
-    """Put into a tree's /etc what it lacks. `hostid` is the text of /etc/hostid, None for none."""
+def write(tree: Tree, source: Source, toolkit: Toolkit, machine: str) -> None:
+    """Put into a tree's /etc what it lacks."""
     for name in _FROM_MACHINE:
         _copy(tree, source, name)
     for name, (content, mode) in pristine(accounts(source)).items():
         tree.put(f"/etc/{name}", content, mode)
-    if hostid is not None:
-        tree.put("/etc/hostid", f"{hostid}\n".encode())
     for name in _FILES:
         _copy(tree, source, name)
     for name in _DIRECTORIES:

@@ -23,7 +23,7 @@ from vjail.lab.userland import image, usr
 from vjail.lab.userland.errors import UserlandError
 from vjail.lab.userland.ids import Ids
 from vjail.lab.userland.natives import Natives
-from vjail.lab.userland.skeleton import EVERYTHING, Part
+from vjail.lab.userland.skeleton import Part
 from vjail.lab.userland.source import Source
 from vjail.lab.userland.toolkit import merged_links
 from vjail.lab.userland.tree import Tree
@@ -145,7 +145,7 @@ def _fill(
 
 def from_machine(tree: Tree, extent: Machine, writer: Writer) -> list[str]:
     """Make the empty `tree` a base of the writer's machine; what the user may want to know of it."""
-    writer.write(tree, EVERYTHING)
+    writer.write(tree)
     usr.write_own(tree, writer.natives, writer.libraries.source)
     if extent is Machine.SMALL:
         usr.write_small(tree, writer.small)
@@ -202,7 +202,7 @@ def _complete(tree: Tree, writer: Writer) -> list[str]:
         tree.link(path, text)
         replaced.append(path)
     usr.write_own(tree, writer.natives, writer.source)
-    writer.write(tree, EVERYTHING)
+    writer.write(tree)
     for path, text in links.items():
         tree.link(path, text)
     return [f"vjail's own commands took the places of {', '.join(sorted(replaced))}"] if replaced else []

@@ -1,8 +1,9 @@
 """Puts together the tree of a lab host, and the bases and roots of jails in it.
 
 What is the same in every tree is made once, in the lab's store: `store/base` (everything but /usr) and `store/usr`
-(what is vjail's own in /usr). A base is an overlay of the first, private to it, with one of the second and the
-machine's /usr on its usr. Where the kernel refuses an overlay, files are copied and directories bound read-only.
+(what is vjail's own in /usr). A host's tree is a copy of the first, a base an overlay of it, private to it; on the usr
+of both is an overlay of the second and the machine's /usr. Where the kernel refuses an overlay, files are copied and
+directories bound read-only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _REAL = ("local", "obj", "ports", "src")
 """Directories of /usr that are the tree's own even where the source's are mounted one by one."""
 _COMMANDS = ("bin", "libexec", "sbin")
 """Those that vjail's commands are in: never a plain copy of the source's."""
+_PARTS = frozenset(part.value for part in Part)
 
 
 class Extent(Enum):
@@ -61,6 +63,12 @@ class Userland:
 
     # --- what is asked for --------------------------------------------------------------------------------------------
 
+    def stock(self) -> None:
+        """Fill the store, which whoever needs it first does otherwise. Raises as `provide_host`."""
+        self._base  # noqa: B018
+        if self._extent is Extent.WHOLE:
+            self._usr  # noqa: B018
+
     def provide_host(
         self,
         root: str,
@@ -82,11 +90,11 @@ class Userland:
             for path, content in (given or {}).items():
                 tree.remove(path)
                 tree.put(path, content)
+            if hostid is not None:
+                tree.put("/etc/hostid", f"{hostid}\n".encode())
+            self._grow(tree, EVERYTHING)
             if self._extent is Extent.WHOLE:
                 self._overlay_usr(tree, "/usr", provided)
-            else:
-                self._writer.write_small_usr(tree)
-            self._write(tree, EVERYTHING, hostid)
         return provided
 
     def provide_base(self, root: str, dest: str, parts: Collection[Part] = EVERYTHING) -> Provided:
@@ -113,21 +121,18 @@ class Userland:
 
     # --- bases --------------------------------------------------------------------------------------------------------
 
-    def _write(self, tree: Tree, parts: Collection[Part], hostid: str | None = None) -> None:
-        self._writer.write(tree, parts, hostid)
-        if Part.LIB in parts and self._extent is Extent.WHOLE:
-            for path, text in self._writer.links.items():
-                tree.link(path, text)
-
     def _provide_base(self, tree: Tree, dest: str, parts: Collection[Part], provided: Provided) -> None:
-        whole_usr = Part.USR in parts and self._extent is Extent.WHOLE
         if not EVERYTHING.issubset(parts) or not self._overlay_base(tree, dest, provided):
             with Tree(tree.real(dest)) as own:
-                self._write(own, parts)
-                if Part.USR in parts and not whole_usr:
-                    self._writer.write_small_usr(own)
-        if whole_usr:
+                self._grow(own, parts)
+        if Part.USR in parts and self._extent is Extent.WHOLE:
             self._overlay_usr(tree, posixpath.join(dest, "usr"), provided)
+
+    def _grow(self, tree: Tree, parts: Collection[Part]) -> None:
+        """Put parts into a tree, of a whole /usr only the directory; what is there stays, but vjail's commands win."""
+        for part in parts:
+            self._writer.natives.clear(tree, f"/{part.value}")
+        tree.grow(self._base, without=[name for name in os.listdir(self._base) if not _belongs(name, parts)])
 
     def _overlay_base(self, tree: Tree, dest: str, provided: Provided) -> bool:
         """Mount a base on `dest`; False where the kernel refuses."""
@@ -150,11 +155,13 @@ class Userland:
         """A directory with what all bases share."""
 
         def write(tree: Tree) -> None:
-            self._write(tree, EVERYTHING)
+            self._writer.write(tree)
             if self._extent is Extent.SMALL:
                 self._writer.write_small_usr(tree)
-            else:
-                tree.make("/usr")
+                return
+            tree.make("/usr")
+            for path, text in self._writer.links.items():
+                tree.link(path, text)
 
         return self._shared("base", "/", write)
 
@@ -230,6 +237,14 @@ class Userland:
             os.mkdir(path, 0o755)
             os.chmod(path, 0o755)
         return f"{place}/upper", f"{place}/work"
+
+
+def _belongs(name: str, parts: Collection[Part]) -> bool:
+    """Whether what has this name at the top of a tree belongs to one of the parts; some belongs to all together."""
+    if EVERYTHING.issubset(parts):
+        return True
+    also = Part.LIB in parts and name.startswith("lib") and name not in _PARTS  # lib64
+    return also or any(name == part.value for part in parts)
 
 
 def _why(error: OSError) -> str:

@@ -59,6 +59,8 @@ class Source:
 
     def resolve(self, path: str) -> str | None:
         """The source's own path of what `path` names, every link followed; None where nothing is there."""
+        if self.root == "/" and not self.moved:
+            return _followed(path)
         todo, done, links = [p for p in reversed(path.split("/")) if p], "", 0
         while todo:
             part = todo.pop()
@@ -121,3 +123,15 @@ class Source:
         except OSError:
             return []
         return sorted(name for name in names if self.list(f"{path}/{name}"))
+
+
+def _followed(path: str) -> str | None:
+    """What `path` names on this machine, every link followed by the kernel; None where nothing is there."""
+    try:
+        fd = os.open(f"/{path}", os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)

@@ -13,7 +13,7 @@ import os
 import posixpath
 import shutil
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import IO
 
@@ -302,6 +302,29 @@ class Tree:
                 self.fill(entry.path, at=path)
             elif entry.is_file() and _mode(entry) & 0o004:
                 self.copy(path, entry.path, _mode(entry) & 0o777)
+
+    def grow(self, source: str, *, without: Collection[str] = ()) -> None:
+        """Make all that is in the directory `source` of this machine, with its modes; what is there stays.
+
+        Names of `source` itself that are in `without` are left out. Files that have several names there are one file
+        here as well. Raises as `lay`.
+        """
+        self._grow([entry for entry in _entries(source) if entry.name not in without], "/", {})
+
+    def _grow(self, entries: Sequence[os.DirEntry[str]], at: str, first: dict[int, str]) -> None:
+        for entry in entries:
+            path = posixpath.join(at, entry.name)
+            if entry.is_symlink():
+                self.link(path, os.readlink(entry.path))
+            elif entry.is_dir():
+                self.make(path, _mode(entry))
+                self._grow(_entries(entry.path), path, first)
+            elif entry.stat().st_nlink == 1:
+                self.copy(path, entry.path, _mode(entry))
+            elif entry.inode() in first:
+                self.same(path, first[entry.inode()])
+            elif self.copy(path, entry.path, _mode(entry)):
+                first[entry.inode()] = path
 
 
 def _entries(directory: str) -> list[os.DirEntry[str]]:

@@ -5,13 +5,13 @@ What is there already stays, but that vjail's commands win. No mounts; those are
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 
 from vjail.lab.userland import etc, skeleton, usr
 from vjail.lab.userland.libraries import Libraries
 from vjail.lab.userland.natives import AGENT, Natives
-from vjail.lab.userland.skeleton import EVERYTHING, Part
+from vjail.lab.userland.skeleton import Part
 from vjail.lab.userland.source import Source
 from vjail.lab.userland.toolkit import Toolkit, collect, merged_links, write_libraries, write_programs
 from vjail.lab.userland.tree import Tree
@@ -47,20 +47,16 @@ class Writer:
         """The files of a small /usr."""
         return usr.small(self.libraries.source, self.toolkit)
 
-    def write(self, tree: Tree, parts: Collection[Part], hostid: str | None = None) -> None:
-        """Put parts other than /usr into a tree; with all of them also the empty directories beside them.
-
-        `hostid` is the text of /etc/hostid, None for none.
-        """
+    def write(self, tree: Tree) -> None:
+        """Put everything but /usr into a tree."""
         for part in Part:
-            if part in parts and part is not Part.USR:
-                self._write_part(tree, part, hostid)
-        if EVERYTHING.issubset(parts):
-            skeleton.make(tree, skeleton.OTHERS)
-            # Where this machine's daemons keep what FreeBSD's keep in /var/run.
-            tree.link("/run", "var/run")
+            if part is not Part.USR:
+                self._write_part(tree, part)
+        skeleton.make(tree, skeleton.OTHERS)
+        # Where this machine's daemons keep what FreeBSD's keep in /var/run.
+        tree.link("/run", "var/run")
 
-    def _write_part(self, tree: Tree, part: Part, hostid: str | None) -> None:
+    def _write_part(self, tree: Tree, part: Part) -> None:
         skeleton.make(tree, skeleton.directories(part))
         match part:
             case Part.BIN:
@@ -72,7 +68,7 @@ class Writer:
             case Part.LIBEXEC:
                 tree.replace(AGENT, self.natives.agent, 0o555)
             case Part.ETC:
-                etc.write(tree, self.libraries.source, self.toolkit, self._machine, hostid)
+                etc.write(tree, self.libraries.source, self.toolkit, self._machine)
             case Part.VAR:
                 tree.link("/var/spool/cron", "../cron")
             case _:
