@@ -15,9 +15,9 @@ import pytest
 from userland_support import distribution, isolated, program, run_inside
 
 from vjail.kernel.linux.syscalls import MACHINE
-from vjail.lab.userland import Machine, Natives, Source, Tree, UserlandError, Writer, loader_link, make_base
+from vjail.lab.userland import Natives, Source, Tree, UserlandError, Writer, loader_link
 from vjail.lab.userland.ids import Ids
-from vjail.lab.userland.makebase import from_machine
+from vjail.lab.userland.makebase import Machine, from_machine, make_base
 from vjail.lab.userland.unpack import Unpacker
 
 NATIVES = Natives.shipped(MACHINE)

@@ -6,11 +6,10 @@ Wrong words end with exit code 2 and one line that says what is wrong and what w
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from vjail import __version__
@@ -23,8 +22,10 @@ _WIDTH = 78
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Read the words; `run` of the result is the function to call with it. Leaves with 2 where they are wrong."""
-    parser, commands = _parser()
     command = next((word for word in words if not word.startswith("-")), None)
+    # Most of the time goes into describing commands, and only one is meant, unless help or an error shows all of them.
+    only = command if words and command == words[0] and command in _COMMANDS else None
+    parser, commands = _parser(only)
     if not words:
         parser.print_help(sys.stderr)
         parser.exit(_USAGE)
@@ -60,6 +61,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _meant(word: str, known: Iterable[str]) -> str:
+    import difflib  # only wrong words need it
+
     close = difflib.get_close_matches(word, list(known), 1)
     return f"; did you mean {close[0]}?" if close else ""
 
@@ -67,7 +70,7 @@ def _meant(word: str, known: Iterable[str]) -> str:
 _Commands = argparse._SubParsersAction
 
 
-def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+def _parser(only: str | None = None) -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(
         prog="vjail",
         formatter_class=_RAW,
@@ -85,24 +88,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     parser.add_argument("--version", action="version", version=f"vjail {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
-    for add in (
-        _show,
-        _check,
-        _plan,
-        _up,
-        _down,
-        _start_stop,
-        _ls,
-        _cut_mend,
-        _exec,
-        _console,
-        _shell,
-        _draw,
-        _export,
-        _import,
-        _schema,
-        _base,
-    ):
+    for add in dict.fromkeys(_COMMANDS.values() if only is None else (_COMMANDS[only],)):
         add(commands)
     return parser, dict(commands.choices)
 
@@ -213,7 +199,7 @@ def _up(commands: _Commands[_Parser]) -> None:
         "--freebsd", type=_release, metavar="N", help=f"the release to be (default: the lab file's, or {DEFAULT})"
     )
     _verbose(parser)
-    parser.set_defaults(run=_runs("up", "up"))
+    parser.set_defaults(run=_runs("early", "up"))
 
 
 def _plan(commands: _Commands[_Parser]) -> None:
@@ -425,3 +411,26 @@ def _base(commands: _Commands[_Parser]) -> None:
     )
     parser.add_argument("--full", action="store_true", help="all of this machine's userland, not what jails need")
     parser.set_defaults(run=_runs("base", "base"))
+
+
+_COMMANDS: Mapping[str, Callable[[_Commands[_Parser]], None]] = {
+    "show": _show,
+    "check": _check,
+    "plan": _plan,
+    "up": _up,
+    "down": _down,
+    "start": _start_stop,
+    "stop": _start_stop,
+    "ls": _ls,
+    "cut": _cut_mend,
+    "mend": _cut_mend,
+    "exec": _exec,
+    "console": _console,
+    "shell": _shell,
+    "draw": _draw,
+    "export": _export,
+    "import": _import,
+    "schema": _schema,
+    "base": _base,
+}
+"""What describes each command, in the order in which they are shown."""

@@ -11,7 +11,8 @@ import time
 from types import FrameType
 
 from vjail.cli.say import fail
-from vjail.lab.userland import Machine, Natives, UserlandError, make_base
+from vjail.lab.userland import Natives, UserlandError
+from vjail.lab.userland.makebase import Machine, make_base
 from vjail.progress import Progress
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -25,20 +25,8 @@ if TYPE_CHECKING:
     from vjail.lab.model import Lab
 
 
-def up(arguments: argparse.Namespace) -> int:
-    """`vjail up [PATH]`."""
-    if arguments.dry_run:
-        from vjail.cli.plan import plan
-
-        arguments.json = False
-        return plan(arguments)
-    runtime = Runtime.of(Path(arguments.path))
-    # Most of what follows until the server is needed is loading what is needed here.
-    with runtime.early_server() as server:
-        return _load_and_up(arguments, runtime, server)
-
-
-def _load_and_up(arguments: argparse.Namespace, runtime: Runtime, server: ServerProcess | None) -> int:
+def up(arguments: argparse.Namespace, runtime: Runtime, server: ServerProcess | None) -> int:
+    """`vjail up [PATH]`, with the server that was begun for the lab where it is not up."""
     from vjail.lab import folder  # YAML takes its time, and only this needs it always
     from vjail.lab.model import LabError
 

@@ -1,8 +1,12 @@
 """`python -m vjail.server`: see main.py."""
 
+import gc
 import sys
 
-from vjail.server.main import main
+# Modules stay: the collector would go through them in vain again and again while they are loaded. main.py enables it.
+gc.disable()
+
+from vjail.server.main import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import socket
 import stat
 import time
@@ -39,7 +38,7 @@ from vjail.kernel.linux.network import LinuxNetwork
 from vjail.kernel.linux.pf.driver import LinuxPacketFilter
 from vjail.kernel.linux.program import Program
 from vjail.kernel.linux.spaces import HostSpace, LabSpace, inode
-from vjail.kernel.linux.syscalls import openat2
+from vjail.kernel.linux.syscalls import MACHINE, openat2
 from vjail.kernel.linux.vnets import VnetSpaces
 from vjail.kernel.linux.watch import Watch
 from vjail.lab.userland import loader_link
@@ -196,7 +195,7 @@ class LabHost:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self.sysctls = Sysctls(
             self.modules.image,
-            Hardware(os.cpu_count() or 1, memory, platform.processor() or platform.machine()),
+            Hardware(os.cpu_count() or 1, memory, MACHINE),
             self._journal,
             jails=self.queries,
             network=self.network_driver,

@@ -138,6 +138,7 @@ async def _serve(folder: Path, *, rootless: bool) -> None:
     server.listen()
     # What there is by now stays; the collector need not look at it again.
     gc.freeze()
+    gc.enable()
     # Hundreds of jails are many objects that stay, too, and hardly any of them are in circles.
     gc.set_threshold(5_000, 20, 100)
     # Whoever started this may have been killed meanwhile.

@@ -1,4 +1,7 @@
-"""The commands of vjail that concern a running lab, as its server answers them."""
+"""The commands of vjail that concern a running lab, as its server answers them.
+
+What `vjail up` needs is loaded with the server, the rest when it is first asked for.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,16 @@ from vjail.command.rc.subr import ENVIRONMENT
 from vjail.jail import environment
 from vjail.jail.explain import explained, mend
 from vjail.kernel.errno import KernelError
-from vjail.lab.changes import as_json_value
 from vjail.release import Release
 from vjail.server.connection import Opening
 from vjail.server.host import LabHost
 from vjail.server.lab import RunningLab
-from vjail.server.looking import seen
-from vjail.server.renew import running
 from vjail.server.request import Request, Unfit
 from vjail.server.session import AgentSession, Streams
 from vjail.server.up import Up, Wanted
 from vjail.server.watcher import Watcher, placed
 from vjail.server.wiring import Unknown
 from vjail.session import Exit, Process, StartError, User
-from vjail.view.text import as_text
-from vjail.view.topology import as_json
 
 _GRACE = 2.0
 """Seconds until a lab that was taken down, and is still there, is one to be looked at."""
@@ -67,6 +65,9 @@ async def _up(request: Request) -> int:
 
 async def _running(request: Request) -> int:
     """What runs, for a plan; that is made by who asks."""
+    from vjail.lab.changes import as_json_value
+    from vjail.server.renew import running
+
     hosts = {
         host.name: {"release": str(host.release), **as_json_value(running(request.lab, host))}
         for host in request.lab.hosts.values()
@@ -146,6 +147,10 @@ async def _start(request: Request) -> int:
 
 
 async def _ls(request: Request) -> int:
+    from vjail.server.looking import seen
+    from vjail.view.text import as_text
+    from vjail.view.topology import as_json
+
     lab = seen(request.lab)
     if request.details["json"]:
         text = json.dumps(as_json(lab), indent=2) + "\n"

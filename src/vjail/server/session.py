@@ -36,7 +36,6 @@ from vjail.kernel.linux.enter import CHDIR, DEFAULT_PATH, EXEC, Execution
 from vjail.kernel.linux.files import RootedFiles
 from vjail.kernel.linux.program import Program
 from vjail.kernel.linux.syscalls import pidfd_open
-from vjail.server.echo import RawEcho
 from vjail.server.processes import numbers
 from vjail.session import (
     Echo,
@@ -301,6 +300,8 @@ class AgentSession:
 
     def echo(self, family: int, options: EchoOptions) -> Echo:
         """A raw ICMP (family 4) or ICMPv6 (6) socket. Raises KernelError(EPERM) where the jail may not have one."""
+        from vjail.server.echo import RawEcho  # only ping and traceroute need it
+
         return RawEcho(self._host, self._caller.jid, family, options)
 
     async def sleep(self, seconds: float) -> None:

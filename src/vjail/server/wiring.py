@@ -11,7 +11,6 @@ says as before is left as it has become since, so that a wire that was cut by ha
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -167,6 +166,8 @@ class Wiring:
     def _plugs(self, word: str) -> list[tuple[LabHost, str, str]]:
         found = self._touched(word)
         if not found:
+            import difflib  # only a wrong name needs it
+
             known = sorted({name for plug in self._every() for name in _names(*plug)})
             close = difflib.get_close_matches(word, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}"

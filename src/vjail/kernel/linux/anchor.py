@@ -12,7 +12,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -268,6 +267,8 @@ def _map_ids(child: int) -> None:
     ranges = {"uid": _subordinate("/etc/subuid"), "gid": _subordinate("/etc/subgid")}
     tools = {name: shutil.which(f"new{name}map") for name in ranges}
     if all(ranges.values()) and all(tools.values()):
+        import subprocess  # only users with subordinate ids need it
+
         outcome = [
             subprocess.run(
                 [tools[name] or "", str(child), "0", str(own), "1", "1", str(first), str(count)],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import select
 import struct
 from collections.abc import Iterator
@@ -90,7 +89,7 @@ _AARCH64 = {
 MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}
 """Numbers of the system calls by name, for each machine that native agents exist for."""
 
-MACHINE = platform.machine()
+MACHINE = os.uname().machine
 """This machine, as uname(2) calls it."""
 
 _libc = ctypes.CDLL(None, use_errno=True)

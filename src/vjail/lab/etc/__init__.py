@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 
 def default_rc_conf() -> str:
     """/etc/defaults/rc.conf: the variables vjail's rc heeds, with FreeBSD's defaults."""
-    return (files(__name__) / "defaults" / "rc.conf").read_text()
+    return (Path(__file__).parent / "defaults" / "rc.conf").read_text()

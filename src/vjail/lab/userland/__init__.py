@@ -2,13 +2,12 @@
 
 A `Userland` makes them from a `Writer`'s `Source` (this machine, or another's /usr) and the user's own files:
 `provide_host` the host's tree, `needs` what its jails take for granted, `provide` that. Mounts are made through a
-`Mounter`; everything else is plain file operations that never leave the tree. `make_base` makes a base in an ordinary
+`Mounter`; everything else is plain file operations that never leave the tree. makebase.py makes a base in an ordinary
 directory, also from a tarball or an OCI image. `loader_link` is for a jail's root at the moment it becomes one.
 """
 
 from vjail.lab.userland.errors import UserlandError
 from vjail.lab.userland.loader import LoaderLink, loader_link
-from vjail.lab.userland.makebase import Machine, make_base
 from vjail.lab.userland.mounter import KernelMounter, Mounter
 from vjail.lab.userland.natives import Natives
 from vjail.lab.userland.needs import Directory, JailFiles, Obstacle, Plan, Root, needs
@@ -25,7 +24,6 @@ __all__ = [
     "KernelMounter",
     "Kind",
     "LoaderLink",
-    "Machine",
     "Mounter",
     "Natives",
     "Obstacle",
@@ -39,6 +37,5 @@ __all__ = [
     "UserlandError",
     "Writer",
     "loader_link",
-    "make_base",
     "needs",
 ]

@@ -1,4 +1,7 @@
-"""The PfDriver (core/pf_driver.py) on Linux."""
+"""The PfDriver (core/pf_driver.py) on Linux.
+
+What carries rules out and looks at states is loaded when a vnet has some: most labs have none.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,7 @@ from vjail.conf.pf.rules import Ruleset
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.netlink import NetlinkError, Socket
-from vjail.kernel.linux.pf import conntrack
-from vjail.kernel.linux.pf.compile import compile_setup, removal
 from vjail.kernel.linux.pf.nft import Nft
-from vjail.kernel.linux.pf.translation import reaches_loopback
 from vjail.kernel.linux.vnets import VnetSpaces
 from vjail.kernel.pf import PfState
 
@@ -40,16 +40,18 @@ class LinuxPacketFilter:
     def check(self, vnet: int, setup: PfSetup) -> None:
         """Raise KernelError where this could not be put into force."""
         if not _is_empty(setup):
-            self._nft.check(vnet, compile_setup(setup))
+            self._nft.check(vnet, _compiled(setup))
 
     def enforce(self, vnet: int, setup: PfSetup | None) -> None:
         """Put rules into force in one transaction, or none."""
         if setup is None or _is_empty(setup):
             if vnet in self._in_force:
+                from vjail.kernel.linux.pf.compile import removal
+
                 self._nft.load(vnet, removal())
                 del self._in_force[vnet]
             return
-        text = compile_setup(setup)
+        text = _compiled(setup)
         if text == self._in_force.get(vnet):
             return
         self._nft.load(vnet, text)
@@ -59,6 +61,9 @@ class LinuxPacketFilter:
             for path, value in _REFLECT.items():
                 with contextlib.suppress(OSError):
                     self._vnets.write(vnet, {path: value})
+        from vjail.kernel.linux.pf import conntrack
+        from vjail.kernel.linux.pf.translation import reaches_loopback
+
         rules = [rule for ruleset in setup.rulesets.values() for rule in ruleset.rdr]
         if reaches_loopback(rules):
             self._vnets.write(vnet, {_ROUTE_LOCALNET: "1"})
@@ -68,10 +73,12 @@ class LinuxPacketFilter:
     def adopt(self, vnet: int, setup: PfSetup) -> None:
         """This is in force already."""
         if not _is_empty(setup):
-            self._in_force[vnet] = compile_setup(setup)
+            self._in_force[vnet] = _compiled(setup)
 
     def states(self, vnet: int) -> Sequence[PfState]:
         """The states there are."""
+        from vjail.kernel.linux.pf import conntrack
+
         with self._conntrack(vnet) as socket:
             return [state for entry in conntrack.entries(socket) for state in entry.states]
 
@@ -82,6 +89,8 @@ class LinuxPacketFilter:
         destination: IPv4Network | IPv6Network | None,
     ) -> int:
         """Forget states between these networks."""
+        from vjail.kernel.linux.pf import conntrack
+
         with self._conntrack(vnet) as socket:
             wanted = [each for each in conntrack.entries(socket) if conntrack.between(each, source, destination)]
             conntrack.delete(socket, wanted)
@@ -93,6 +102,8 @@ class LinuxPacketFilter:
 
     @contextmanager
     def _conntrack(self, vnet: int) -> Iterator[Socket]:
+        from vjail.kernel.linux.pf import conntrack
+
         try:
             socket = self._vnets.socket(vnet, conntrack.NETLINK_NETFILTER)
         except OSError as error:
@@ -103,6 +114,12 @@ class LinuxPacketFilter:
             raise KernelError(Errno.of_host(error.errno), f"conntrack: {error.strerror}") from None
         finally:
             socket.close()
+
+
+def _compiled(setup: PfSetup) -> str:
+    from vjail.kernel.linux.pf.compile import compile_setup
+
+    return compile_setup(setup)
 
 
 def _is_empty(setup: PfSetup) -> bool:
