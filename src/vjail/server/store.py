@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from vjail.dataclass import dataclass
+
 _SCHEMA = """
 create table if not exists record (
     host text not null, kind text not null, key text not null, record text not null,
@@ -16,8 +18,19 @@ create table if not exists record (
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
+@dataclass(slots=True)
+class _Change:
+    """What becomes of a record: the old one goes first, or stays for as long as it is not replaced; None: no other."""
+
+    drop: bool
+    record: dict[str, object] | None
+
+
 class Store:
-    """The file. What is written becomes lasting at `commit`, all of it or nothing."""
+    """The file. What is written becomes lasting at `commit`, all of it or nothing.
+
+    One operation writes the same record several times; until `commit` only the last counts.
+    """
 
     def __init__(self, path: Path, soon: Callable[[Callable[[], None]], object]) -> None:
         """`soon` is given `commit` when something was written, to call it once what goes on now is complete."""
@@ -28,9 +41,12 @@ class Store:
         self._database.execute("pragma synchronous = off")
         self._database.executescript(_SCHEMA)
         self._open = False
+        self._changes: dict[tuple[str, str, str], _Change] = {}
+        """By host, kind and key, in the order in which records are to be."""
 
     def commit(self) -> None:
         """Make what was written since the last commit last."""
+        self._flush()
         if self._open:
             self._database.execute("commit")
             self._open = False
@@ -42,23 +58,51 @@ class Store:
 
     def forget(self, host: str) -> None:
         """Delete the journal of a host that is no more."""
-        self.write("delete from record where host = ?", host)
+        self._flush()
+        self._begin()
+        self._database.execute("delete from record where host = ?", (host,))
 
     def host(self, name: str) -> HostJournal:
         """The journal of one host."""
         return HostJournal(self, name)
 
-    def write(self, statement: str, *values: str) -> None:
-        """Execute a statement that changes something."""
+    def put(self, host: str, kind: str, key: str, record: dict[str, object]) -> None:
+        """Write or replace a record, which nobody changes afterwards."""
+        place = host, kind, key
+        before = self._changes.get(place)
+        if before is not None and before.record is None:
+            del self._changes[place]  # a record that comes again comes last
+        self._changes[place] = _Change(before is not None and before.drop, record)
+        self._begin()
+
+    def drop(self, host: str, kind: str, key: str) -> None:
+        """Delete a record; no error where there is none."""
+        self._changes[host, kind, key] = _Change(True, None)
+        self._begin()
+
+    def read(self, statement: str, *values: str) -> Iterator[tuple[str, str]]:
+        """Rows of a query."""
+        self._flush()
+        return iter(self._database.execute(statement, values).fetchall())
+
+    def _begin(self) -> None:
         if not self._open:
             self._database.execute("begin immediate")
             self._open = True
             self._soon(self.commit)
-        self._database.execute(statement, values)
 
-    def read(self, statement: str, *values: str) -> Iterator[tuple[str, str]]:
-        """Rows of a query."""
-        return iter(self._database.execute(statement, values).fetchall())
+    def _flush(self) -> None:
+        """Give the database what was written."""
+        changes, self._changes = self._changes, {}
+        for place, change in changes.items():
+            if change.drop:
+                self._database.execute("delete from record where host = ? and kind = ? and key = ?", place)
+            if change.record is not None:
+                self._database.execute(
+                    "insert into record (host, kind, key, record) values (?, ?, ?, ?) "
+                    "on conflict (host, kind, key) do update set record = excluded.record",
+                    (*place, _ENCODE(change.record)),
+                )
 
 
 class HostJournal:
@@ -70,18 +114,11 @@ class HostJournal:
 
     def put(self, kind: str, key: str, record: dict[str, object]) -> None:
         """Write or replace the record."""
-        self._store.write(
-            "insert into record (host, kind, key, record) values (?, ?, ?, ?) "
-            "on conflict (host, kind, key) do update set record = excluded.record",
-            self._host,
-            kind,
-            key,
-            _ENCODE(record),
-        )
+        self._store.put(self._host, kind, key, record)
 
     def drop(self, kind: str, key: str) -> None:
         """Delete the record; no error where there is none."""
-        self._store.write("delete from record where host = ? and kind = ? and key = ?", self._host, kind, key)
+        self._store.drop(self._host, kind, key)
 
     def records(self, kind: str) -> Iterator[tuple[str, dict[str, object]]]:
         """Every record of a kind, in the order in which their keys were first put."""

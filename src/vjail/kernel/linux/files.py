@@ -22,6 +22,7 @@ from vjail.session import FileKind
 
 T = TypeVar("T")
 _LINKS = 40
+_KINDS = {stat.S_IFREG: FileKind.FILE, stat.S_IFDIR: FileKind.DIRECTORY, stat.S_IFLNK: FileKind.LINK}
 _WITHOUT_LINKS = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS
 _PIECE = 64 << 10
 _LARGEST = 64 << 20
@@ -73,14 +74,7 @@ class RootedFiles:
             if error.errno in (Errno.ENOENT, Errno.ENOTDIR):
                 return None
             raise
-        for test, kind in (
-            (stat.S_ISREG, FileKind.FILE),
-            (stat.S_ISDIR, FileKind.DIRECTORY),
-            (stat.S_ISLNK, FileKind.LINK),
-        ):
-            if test(mode):
-                return kind
-        return FileKind.OTHER
+        return _KINDS.get(stat.S_IFMT(mode), FileKind.OTHER)
 
     def mode(self, path: str) -> int:
         """Its permission bits and set-id bits."""
@@ -137,7 +131,7 @@ class RootedFiles:
             # Most paths have no link in them, and then one system call tells.
             plain = "/" + "/".join(reversed(parts))
             with contextlib.suppress(KernelError):
-                os.close(self._do(lambda: openat2(self._root, plain, os.O_PATH, resolve=_WITHOUT_LINKS)))
+                os.close(self._open(plain, os.O_PATH, resolve=_WITHOUT_LINKS))
                 return plain
         real: list[str] = []
         links = 0
@@ -164,8 +158,11 @@ class RootedFiles:
         return posixpath.join(self._cwd, path)
 
     def _stat(self, path: str, *, follow: bool = True) -> os.stat_result:
-        with self._opened(path, os.O_PATH | (0 if follow else os.O_NOFOLLOW)) as fd:
+        fd = self._open(path, os.O_PATH if follow else os.O_PATH | os.O_NOFOLLOW)
+        try:
             return os.fstat(fd)
+        finally:
+            os.close(fd)
 
     def _matching(self, base: str, part: str) -> Iterator[str]:
         if not any(c in part for c in "*?["):
@@ -182,11 +179,21 @@ class RootedFiles:
 
     @contextmanager
     def _opened(self, path: str, flags: int, mode: int = 0) -> Iterator[int]:
-        fd = self._do(lambda: openat2(self._root, self._absolute(path), flags, mode=mode))
+        fd = self._open(path, flags, mode)
         try:
             yield fd
         finally:
             os.close(fd)
+
+    def _open(self, path: str, flags: int, mode: int = 0, resolve: int = RESOLVE_IN_ROOT) -> int:
+        """A descriptor that the caller closes."""
+        path = self._absolute(path)
+        if self._user != (0, 0):
+            return self._do(lambda: openat2(self._root, path, flags, mode=mode, resolve=resolve))
+        try:
+            return openat2(self._root, path, flags, mode=mode, resolve=resolve)
+        except OSError as error:
+            raise _as_freebsds(error) from None
 
     def _do(self, action: Callable[[], T]) -> T:
         if self._user == (0, 0):
@@ -200,6 +207,9 @@ def _freebsd(action: Callable[[], T]) -> T:
     try:
         return action()
     except OSError as error:
-        # Linux's O_NOFOLLOW and a missing write permission on a read-only file system read the same on both.
-        code = errno.ENOENT if error.errno == errno.ENXIO else error.errno
-        raise KernelError(Errno.of_host(code)) from None
+        raise _as_freebsds(error) from None
+
+
+def _as_freebsds(error: OSError) -> KernelError:
+    # Linux's O_NOFOLLOW and a missing write permission on a read-only file system read the same on both.
+    return KernelError(Errno.of_host(errno.ENOENT if error.errno == errno.ENXIO else error.errno))

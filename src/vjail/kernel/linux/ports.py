@@ -164,8 +164,9 @@ class Ports:
     def put_routes_in_force(self, vnet: int) -> None:
         """Give the kernel the static routes it lacks, and write them down. Raises NetlinkError."""
         ports = self._in_vnet[vnet]
-        up = frozenset(ident for ident, port in ports.items() if port.up)
-        self._tables[vnet].put_in_force({ident: port.speaker for ident, port in ports.items()}, up)
+        self._tables[vnet].put_in_force(
+            lambda ident: ports[ident].speaker if ident in ports else 0, lambda ident: ports[ident].up
+        )
         self._record_routes(vnet)
 
     def adopt_routes(self) -> None:

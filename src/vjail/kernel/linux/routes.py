@@ -148,6 +148,8 @@ class RouteTable:
     def __init__(self, socket: Socket, fib: Fib) -> None:
         self.fib = fib
         self._socket = socket
+        self._may_have_ours = True
+        """Whether the kernel may have static routes of this table's; another server may have left some."""
 
     def entries(self, device: Mapping[int, int]) -> Sequence[Entry]:
         """The table with what others have put into the kernel. `device`: the ident of each device's interface."""
@@ -181,21 +183,25 @@ class RouteTable:
             if route.protocol != _OURS and (entry := _foreign(route, device, self.fib)) is not None
         ]
 
-    def put_in_force(self, index: dict[int, int], up: frozenset[int]) -> None:
+    def put_in_force(self, device: Callable[[int], int], is_up: Callable[[int], bool]) -> None:
         """Make the kernel's static routes those of the table that can be now.
 
-        `index`: the device of each ident; `up`: the idents that are up.
+        `device`: the index of an ident's device, 0 where it has none; `is_up`: whether an ident is up.
         """
-        loopback = self.fib.loopback
+        loopback = (device(self.fib.loopback) if self.fib.loopback else 0) or 1
         wanted = {
-            _kernel_route(entry, index, loopback): None
+            _kernel_route(entry, device(entry.out), loopback): None
             for entry in static(self.fib)
-            if index.get(entry.out) and (entry.out in up or entry.flags & NOWHERE)
+            if device(entry.out) and (is_up(entry.out) or entry.flags & NOWHERE)
         }
+        if not wanted and not self._may_have_ours:
+            return
         present = dict.fromkeys(route for route in read(self._socket) if route.protocol == _OURS)
         gone = [delete(route) for route in present if route not in wanted]
         missing = [add(route) for route in wanted if route not in present]
+        self._may_have_ours = True
         self._socket.request(*gone, *missing)
+        self._may_have_ours = bool(wanted)
 
 
 @contextmanager
@@ -235,7 +241,8 @@ def adopt(fib: Fib, records: Sequence[Mapping[str, Any]]) -> None:
         fib.add(Entry(destination, flags, out, out, gateway, source, zone, record["mtu"], record["weight"]))
 
 
-def _kernel_route(entry: Entry, index: dict[int, int], loopback: int | None) -> KernelRoute:
+def _kernel_route(entry: Entry, out: int, loopback: int) -> KernelRoute:
+    """The route of an entry that leaves by the device `out`; `loopback` is the device of the loopback interface."""
     kind = _UNICAST
     if RouteFlag.BLACKHOLE in entry.flags:
         kind = _BLACKHOLE
@@ -244,7 +251,7 @@ def _kernel_route(entry: Entry, index: dict[int, int], loopback: int | None) -> 
     six = entry.destination.version == 6
     gateway = entry.gateway if kind == _UNICAST else None
     # Linux hangs IPv4's routes to nowhere on no device, IPv6's on the loopback.
-    device = index[entry.out] if kind == _UNICAST else (index.get(loopback or 0, 1) if six else 0)
+    device = out if kind == _UNICAST else (loopback if six else 0)
     return KernelRoute(entry.destination, gateway, device, kind, _OURS, _METRIC6 if six else 0, entry.mtu)
 
 
