@@ -99,12 +99,13 @@ class Bridges:
 
     def _enter(self, bridge: IfNet, state: BridgeState, member: IfNet, membership: Membership) -> None:
         membership.since = self._stack.serial()
-        member.member = state.members[member.ident] = membership
+        member.member = membership
+        state.enter(member.ident, membership)
         if bridge.up:
             try:
                 self._stack.driver.attach(bridge, member)
             except KernelError:
-                del state.members[member.ident]
+                state.leave(member.ident)
                 member.member = None
                 raise
 
@@ -146,7 +147,7 @@ class Bridges:
     def _leave(self, bridge: IfNet, state: BridgeState, member: IfNet) -> None:
         if bridge.up:
             self._stack.driver.detach(bridge, member)
-        membership = state.members.pop(member.ident)
+        membership = state.leave(member.ident)
         member.member = None
         if MemberFlag.STP in membership.flags:
             self._change_tree(bridge)

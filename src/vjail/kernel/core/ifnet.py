@@ -58,6 +58,19 @@ class BridgeState:
     root_priority: int = 0
     """0 until spanning tree was first set up."""
     members: dict[int, Membership] = field(default_factory=dict, metadata=UNRECORDED)
+    spans: set[int] = field(default_factory=set, metadata=UNRECORDED)
+    """The members that are span ports."""
+
+    def enter(self, ident: int, membership: Membership) -> None:
+        """Let an interface be a member."""
+        self.members[ident] = membership
+        if MemberFlag.SPAN in membership.flags:
+            self.spans.add(ident)
+
+    def leave(self, ident: int) -> Membership:
+        """Let a member be none any more; what it was."""
+        self.spans.discard(ident)
+        return self.members.pop(ident)
 
 
 @dataclass(slots=True)

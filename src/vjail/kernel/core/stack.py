@@ -125,7 +125,7 @@ class Stack:
             membership = ifnet.member
             bridge = self.interfaces[membership.bridge].bridge if membership else None
             if membership and bridge:
-                bridge.members[ifnet.ident] = membership
+                bridge.enter(ifnet.ident, membership)
         for ifnet in found:
             if ifnet.vlan and ifnet.vlan.parent is not None:
                 self.interfaces[ifnet.vlan.parent].vlans.add(ifnet.ident)

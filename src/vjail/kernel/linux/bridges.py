@@ -50,9 +50,11 @@ class Bridges:
 
     def _span(self, bridge: IfNet, member: IfNet, change: Callable[[Socket, int, int], None]) -> None:
         """Begin or cease to copy from a member to the bridge's span ports, or to a span port from all members."""
-        span = is_span(member)
-        idents = bridge.bridge.members if bridge.bridge else ()
-        others = [port for port in map(self._ports.find, idents) if port is not None and is_span(port.ifnet) != span]
+        span, state = is_span(member), bridge.bridge
+        if state is None or not state.spans:
+            return
+        idents = [ident for ident in state.members if ident not in state.spans] if span else state.spans
+        others = [port for port in map(self._ports.find, idents) if port is not None]
         here = self._ports[member.ident]
         with as_freebsd():
             for there in others:

@@ -146,7 +146,8 @@ class Epairs:
             self._furnish(port)
         for port in changed:
             if port.up:
-                self._settings.set_up(port.ifnet, True)
+                self._settings.set_flag_up(port.ifnet, True)
+        self._ports.let_pass(first.ifnet)
 
     def _make(self, first: Port, second: Port) -> None:
         vnets = self._ports.vnets

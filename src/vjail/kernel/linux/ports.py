@@ -141,6 +141,8 @@ class Ports:
 
         Linux lets a device know of its carrier in a while, within a second; asked for the device, at once.
         """
+        if not self._ports[ifnet.ident].index:
+            return
         ends = [self._ports[ident] for ident in (ifnet.ident, ifnet.peer) if ident in self._ports]
         bridges = [self._ports[end.ifnet.member.bridge] for end in ends if end.ifnet.member is not None]
         for port in (*ends, *bridges):

@@ -23,6 +23,13 @@ class Settings:
 
     def set_up(self, ifnet: IfNet, up: bool) -> None:
         """Set or clear UP."""
+        self.set_flag_up(ifnet, up)
+        if up:
+            with as_freebsd():
+                self._ports.let_pass(ifnet)
+
+    def set_flag_up(self, ifnet: IfNet, up: bool) -> None:
+        """The same, but that frames may pass later only."""
         port = self._ports[ifnet.ident]
         if not port.index:
             port.up = up
@@ -43,7 +50,6 @@ class Settings:
             if up:
                 # What was lost with the device's going down comes back with it.
                 self._ports.put_routes_in_force(port.vnet)
-                self._ports.let_pass(ifnet)
 
     def set_mtu(self, ifnet: IfNet, mtu: int) -> None:
         """Set the MTU, bytes."""

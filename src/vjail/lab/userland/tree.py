@@ -7,6 +7,7 @@ are kept, except by `replace` and `lay`. Modes are exact, whatever the umask. No
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import errno
 import os
@@ -148,6 +149,14 @@ class Tree:
 
     def make(self, path: str, mode: int = 0o755) -> bool:
         """Make a directory with its parents; False where it exists, which keeps its mode."""
+        parent, name = posixpath.split(posixpath.normpath(path))
+        above = self._open.get(parent)
+        if above is not None:
+            # Most are made one after the other in the same one.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, mode, dir_fd=above)
+                os.chmod(name, mode, dir_fd=above)
+                return True
         if self.kind(path) is Kind.DIRECTORY:
             return False
         os.fchmod(self.directory(path), mode)
