@@ -13,17 +13,19 @@ import errno
 import fcntl
 import hashlib
 import os
-import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from vjail.kernel.linux import anchor
 from vjail.kernel.linux.anchor import Unable
 from vjail.lab.server_process import LOG, ServerProcess
+
+if TYPE_CHECKING:
+    import socket
 
 CONTROL, STATE = "control", "state.db"
 _LOCK, _ALONE = "lock", "alone"
@@ -35,8 +37,7 @@ class NotUp(Exception):
     """The lab is not up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(NamedTuple):
     """The run-time folder of the lab that was, or would be, brought up from `origin`."""
 
     folder: Path
@@ -139,6 +140,8 @@ class Runtime:
         """End all there is of the lab and remove the folder. Call it locked."""
         with self._returned():
             anchor.end(self.folder)
+        import shutil
+
         self._remove_groups()
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
@@ -160,6 +163,8 @@ class Runtime:
             groups.remove_recorded(self.folder)
 
     def _clear(self) -> None:
+        import shutil
+
         self._remove_groups()
         for entry in self.folder.iterdir():
             if entry.name in (_LOCK, _ALONE):
@@ -183,6 +188,8 @@ class Runtime:
         return self._connect()
 
     def _connect(self) -> socket.socket:
+        import socket
+
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             # The path may be longer than a socket's address holds.

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from vjail.kernel.linux.syscalls import (
     CLONE_NEWIPC,
@@ -60,9 +60,11 @@ class Unable(Exception):
     """This machine, or this user on it, cannot hold a lab; the text says what is missing and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """A lab's anchor by its process number and its start time (clock ticks after boot), as this process sees them."""
+class Anchor(NamedTuple):
+    """A lab's anchor by its process number and its start time (clock ticks after boot), as this process sees them.
+
+    No dataclass, as `Runtime` is none: every command needs both before anything else, and dataclasses take their time.
+    """
 
     pid: int
     started: int
@@ -238,7 +240,7 @@ def _become_anchor(folder: Path, agent: Path, tell: int, waits: int) -> None:
         tree = folder / TREE
         mount("vjail", str(tree), "tmpfs", MS_NOSUID, "mode=755")
         binary = tree / "vjail-agent"
-        shutil.copyfile(agent, binary)
+        binary.write_bytes(agent.read_bytes())
         binary.chmod(0o755)
         null = os.open("/dev/null", os.O_RDWR)
         for fd in range(3):
@@ -264,10 +266,12 @@ def _map_ids(child: int) -> None:
         for name in ("uid", "gid"):
             Path(f"/proc/{child}/{name}_map").write_text(_identity(Path(f"/proc/self/{name}_map").read_text()))
         return
+    import shutil  # for users with subordinate ids, as subprocess
+
     ranges = {"uid": _subordinate("/etc/subuid"), "gid": _subordinate("/etc/subgid")}
     tools = {name: shutil.which(f"new{name}map") for name in ranges}
     if all(ranges.values()) and all(tools.values()):
-        import subprocess  # only users with subordinate ids need it
+        import subprocess
 
         outcome = [
             subprocess.run(
