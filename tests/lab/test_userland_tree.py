@@ -53,6 +53,28 @@ def test_what_is_there_stays_unless_it_is_replaced(top: Path):
     assert (top / "a").read_bytes() == (top / "l").read_bytes() == Path("/bin/sh").read_bytes()
 
 
+def test_a_tree_grows_what_it_lacks_with_modes_links_and_names_of_one_file(top: Path, tmp_path: Path):
+    other = tmp_path / "other"
+    (other / "bin").mkdir(parents=True)
+    (other / "bin/bash").write_text("shell")
+    (other / "bin/bash").chmod(0o555)
+    os.link(other / "bin/bash", other / "bin/sh")
+    (other / "bin/vi").symlink_to("ex")
+    (other / "secret").mkdir(mode=0o700)
+    (other / "secret/key").write_text("key")
+    (other / "secret/key").chmod(0o600)
+    (other / "left").mkdir()
+    (top / "bin").mkdir(mode=0o711)
+    (top / "bin/vi").write_text("mine")
+    with Tree(str(top)) as tree:
+        tree.grow(str(other), without=["left"])
+    assert sorted(os.listdir(top)) == ["bin", "secret"]
+    assert [mode(top / p) for p in ("bin", "bin/sh", "secret", "secret/key")] == [0o711, 0o555, 0o700, 0o600]
+    assert (top / "bin/vi").read_text() == "mine"
+    assert (top / "bin/sh").samefile(top / "bin/bash")
+    assert not (top / "bin/sh").samefile(other / "bin/sh")
+
+
 LINKS = ["/", "..", "../..", "/outside", "../outside", "/etc/../../outside", "a/b", "/a", "."]
 
 
