@@ -85,7 +85,7 @@ def _up(
     code = attend(connection, interrupts)
     if not code:
         try:
-            _give_back(runtime, nics)
+            _give_back(runtime, list(lab.uplinks.values()))
         except Unable as error:
             code = fail(str(error))
     undone = bool(code) and not before and not arguments.keep

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-
-from vjail.dataclass import dataclass
 
 _SCHEMA = """
 create table if not exists record (
