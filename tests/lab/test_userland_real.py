@@ -13,14 +13,13 @@ from vjail.kernel.linux.syscalls import MACHINE, mount
 from vjail.lab.userland import (
     Extent,
     KernelMounter,
-    Machine,
     Natives,
     Source,
     Tree,
     loader_link,
-    make_base,
     needs,
 )
+from vjail.lab.userland.makebase import Machine, make_base
 
 pytestmark = pytest.mark.real
 
