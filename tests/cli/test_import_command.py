@@ -18,7 +18,7 @@ def test_standard_output_is_the_lab_file(capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr()
     assert said.out.endswith("links: [{jail_01: 10.0.0.1/24, jail_02: 10.0.0.2/24}]\n")
     assert said.err == (
-        "vjail: the numbers of 1 epairs are made anew; with -o FILE a lock file keeps them\n"
+        "vjail: epairs are numbered anew; with -o FILE a lock file keeps their numbers\n"
         "vjail: compared in memory: 4 pings, addresses, routes, mounts and permissions are the same\n"
     )
 

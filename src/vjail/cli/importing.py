@@ -46,8 +46,8 @@ def _say(found: Imported, *, renamed: bool) -> int:
         fail(f"{text} is not known in memory: it is taken to succeed and to change no network")
     for text in (*found.lost, *found.compared.differences):
         fail(text)
-    if renamed and (names := found.lock.numbers):
-        fail(f"the numbers of {len(names)} epairs are made anew; with -o FILE a lock file keeps them")
+    if renamed and found.lock.numbers:
+        fail("epairs are numbered anew; with -o FILE a lock file keeps their numbers")
     if found.lost or found.compared.differences:
         return 1
     fail(f"compared in memory: {found.compared.pings} pings, addresses, routes, mounts and permissions are the same")
