@@ -193,11 +193,12 @@ class RawEcho:
     def _packet(
         self, data: bytes, ancillary: list[tuple[int, int, bytes]], source: tuple[str, ...]
     ) -> EchoPacket | None:
-        when, ttl = time.monotonic(), 0
+        # In this order, as whoever is interrupted between the two may find a packet late, and never early.
+        clock, when, ttl = time.time(), time.monotonic(), 0
         for level, kind, value in ancillary:
             if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
                 seconds, nanoseconds = struct.unpack("=qq", value)
-                when -= time.time() - (seconds + nanoseconds / 1e9)
+                when -= clock - (seconds + nanoseconds / 1e9)
             if level == socket.IPPROTO_IPV6 and kind == _IPV6_HOPLIMIT:
                 ttl = struct.unpack("=i", value)[0]
         zone = None
