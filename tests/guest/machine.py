@@ -20,7 +20,7 @@ from archive import Archive
 TOP = Path(__file__).parent.parent.parent
 KERNEL = TOP / ".cache" / "guest-kernel"
 QEMU = "qemu-system-x86_64"
-MODULES = ("overlay", "veth", "bridge", "8021q", "sch_ingress", "cls_bpf", "bonding")
+MODULES = ("overlay", "veth", "bridge", "8021q", "sch_ingress", "cls_bpf", "bonding", "sch_netem")
 """What vjail needs of a stock kernel; on an installed machine they come by themselves."""
 _ETC = (
     "passwd", "group", "shadow", "gshadow", "hosts", "services", "protocols", "nsswitch.conf", "login.defs",

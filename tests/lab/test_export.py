@@ -32,6 +32,15 @@ def test_steps_name_bases_and_mount_points(tmp_path: Path) -> None:
     assert "service devfs restart" in steps
 
 
+def test_what_frames_meet_on_a_wire_is_said_to_be_the_labs(tmp_path: Path) -> None:
+    export(folder.load(RIGHT / "hosts"), tmp_path)
+    said = (
+        "What frames meet in the lab on w (20 ms, 0.5 % loss), out (10 Mbit/s) is the lab's: a real wire has its own."
+    )
+    assert said in (tmp_path / "gw" / "README.md").read_text()
+    assert "out (" not in (tmp_path / "h1" / "README.md").read_text()
+
+
 def test_an_export_is_a_lab_itself_and_check_finds_nothing(tmp_path: Path) -> None:
     export(folder.load(RIGHT / "networks"), tmp_path)
     lab = folder.load(tmp_path)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from vjail.kernel.conditions import Conditions
 from vjail.lab.model import WireSettings
 from vjail.lab.rewiring import card_changes, cards_after, wire_changes
 
 CUT, PLAIN = WireSettings(cut=True), WireSettings()
+SLOW = WireSettings(conditions=Conditions(20_000_000))
+SLOWER = WireSettings(conditions=Conditions(30_000_000, 5_000, 10_000_000))
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,18 @@ CUT, PLAIN = WireSettings(cut=True), WireSettings()
         ({}, {"w": PLAIN, "v": CUT}, ["wire w: new", "wire v: new; cut: no -> yes"]),
         ({"w": WireSettings("em3")}, {"w": WireSettings("em4", True)}, ["wire w: nic: em3 -> em4; cut: no -> yes"]),
         ({"w": WireSettings("em3")}, {"w": PLAIN}, ["wire w: nic: em3 -> none"]),
+        ({}, {"w": SLOW}, ["wire w: new; delay: none -> 20 ms"]),
+        (
+            {"w": SLOW},
+            {"w": SLOWER},
+            ["wire w: delay: 20 ms -> 30 ms; loss: none -> 0.5 %; rate: none -> 10 Mbit/s"],
+        ),
+        ({"w": SLOW}, {"w": PLAIN}, ["wire w: delay: 20 ms -> none"]),
+        (
+            {"w": WireSettings(conditions=Conditions(10**9))},
+            {"w": WireSettings(conditions=Conditions(10**9 + 1))},
+            ["wire w: delay: 1 s -> 1.000000001 s"],
+        ),
     ],
 )
 def test_wires(old: dict[str, WireSettings], new: dict[str, WireSettings], told: list[str]) -> None:
@@ -26,7 +41,7 @@ def test_wires(old: dict[str, WireSettings], new: dict[str, WireSettings], told:
 
 
 def test_what_is_said_of_a_wire_goes_through_json() -> None:
-    said = WireSettings("em3", True)
+    said = WireSettings("em3", True, Conditions(1, 2, 3))
     assert WireSettings.of_record(said.as_record()) == said
 
 

@@ -76,7 +76,7 @@ def test_two_hosts_on_one_wire(box: Sandbox) -> None:
     assert box.vjail("ls", LAB) == Result(0, SHOWN, "")
     data = json.loads(box.vjail("ls", "--json", LAB).out)
     plugs = [{"host": host, "nic": "vtnet0", "cut": False} for host in "ab"]
-    assert data["wires"] == {"w0": {"cut": False, "nic": None, "plugs": plugs}}
+    assert data["wires"] == {"w0": {"cut": False, "nic": None, "delay": 0, "loss": 0, "rate": 0, "plugs": plugs}}
     assert [(host["host"], [jail["state"] for jail in host["jails"]]) for host in data["hosts"]] == [
         ("a", ["idle", "stopped"]),
         ("b", ["idle", "idle"]),

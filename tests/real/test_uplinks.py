@@ -36,8 +36,8 @@ def _eth7(box: Sandbox) -> str:
     return box.run("ip", "-br", "link", "show", "eth7").out
 
 
-def _begin(box: Sandbox) -> None:
-    make(box, FILES)
+def _begin(box: Sandbox, wire: str = "nic: eth7") -> None:
+    make(box, FILES | {"vjail.yml": FILES["vjail.yml"].replace("nic: eth7", wire)})
     _line(box, "ip link add eth7 type veth peer name far && ip link set eth7 up && ip link set far up")
     _line(box, "ip addr add 192.168.7.9/24 dev far && ip addr add 2001:db8:7::9/64 dev far nodad")
     up = box.vjail("up", LAB)
@@ -118,6 +118,28 @@ def test_a_wire_goes_on_through_another(box: Sandbox) -> None:
     assert box.run("sh", "-c", "cat /run/vjail/*/loan").code != 0
     assert box.vjail("down", LAB).code == 0
     _line(box, "ip link delete eth7; ip link delete eth8")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("uid", [pytest.param(0, id="root")], indirect=True)
+def test_frames_to_and_from_a_nic_meet_what_the_wire_has(box: Sandbox) -> None:
+    _begin(box, "nic: eth7, delay: 30ms, rate: 10Mbit")
+    said = _line(box, "ping -q -c 8 -i 0.05 192.168.7.1")
+    quickest = float(said.rpartition(" = ")[2].split("/")[0])
+    assert 60 <= quickest < 110, said
+
+    # It goes to another wire, which comes before the one it was on, and meets nothing there.
+    other = FILES["vjail.yml"].replace("w0: {nic: eth7}", "w1: {nic: eth7}\n  w0: {delay: 30ms}")
+    for text in (other.replace("nic: eth7", "").replace("{delay", "{nic: eth7, delay"), other):
+        make(box, {"vjail.yml": text.replace("em0: w0", "em0: w1")})
+        up = box.vjail("up", LAB)
+        assert up.code == 0, up
+    assert "wire w1: nic: none -> eth7\nwire w0: nic: eth7 -> none\n" in up.err, up
+    said = _line(box, "ping -q -c 8 -i 0.05 192.168.7.1")
+    assert float(said.rpartition(" = ")[2].split("/")[0]) < 50, said
+    assert box.vjail("down", LAB).code == 0
+    assert "qdisc noqueue" in _line(box, "ip -o link show eth7"), "it comes home without"
+    _line(box, "ip link delete eth7")
 
 
 @pytest.mark.parametrize("uid", [pytest.param(NOBODY, id="user")], indirect=True)

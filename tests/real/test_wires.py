@@ -135,6 +135,9 @@ def one_plug_pulled(box: Sandbox, lab: str) -> None:
     assert data["wires"]["w0"] == {
         "cut": False,
         "nic": None,
+        "delay": 0,
+        "loss": 0,
+        "rate": 0,
         "plugs": [
             {"host": "a", "nic": "em0", "cut": False},
             {"host": "b", "nic": "vtnet0", "cut": False},
@@ -276,7 +279,7 @@ while select.select([heard], [], [], 20)[0]:
         print(frame[:6].hex(":"), frame[12:20].hex(), len(frame), flush=True)
 """
 _SAY = """
-import socket
+import socket, time
 said = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 said.bind(("em0", 3))
 def say(to, head, length):
@@ -285,14 +288,18 @@ for last in range(16):
     say(f"0180c200000{last:x}", "88b5", 46)
 for head, length in (("88b5", PAYLOAD), ("81000064" "88b5", PAYLOAD), ("88a800c8" "81000064" "88b5", PAYLOAD - 8)):
     say("020000000099", head, length)
+time.sleep(PAUSE)
 said.send(bytes.fromhex("ffffffffffff") + bytes(6) + b"\\x88\\xb6" + bytes(60) + b"the end")
 """
 
 
-def a_wire_carries_everything(box: Sandbox, lab: str) -> None:
-    """Tags, one and two, frames as long as the NICs' MTU, and what bridges keep to themselves, but for pauses."""
-    plain = "wires: {w0: {}}\nhosts: {a: {nics: {em0: w0}}, b: {nics: {vtnet0: w0}}}\n"
-    make(box, {"vjail.yml": plain}, lab)
+def a_wire_carries_everything(box: Sandbox, lab: str, conditions: str = "", pause: float = 0) -> None:
+    """Tags, one and two, frames as long as the NICs' MTU, and what bridges keep to themselves, but for pauses.
+
+    `pause`: seconds before a frame that is sure to be the last.
+    """
+    hosts = "hosts: {a: {nics: {em0: w0}}, b: {nics: {vtnet0: w0}}}\n"
+    make(box, {"vjail.yml": f"wires: {{w0: {{{conditions}}}}}\n{hosts}"}, lab)
     up = box.vjail("up", lab)
     assert up.code == 0, up
     for mtu in (1500, 9000):
@@ -301,17 +308,23 @@ def a_wire_carries_everything(box: Sandbox, lab: str) -> None:
         hearing = vjail(box, "shell", "-p", lab, "b", "-c", f"python3 -c '{_HEAR}'")
         assert hearing.stdout is not None
         assert hearing.stdout.readline() == "ready\n"
-        said = _at(box, lab, "a", f"python3 -c '{_SAY}'".replace("PAYLOAD", str(mtu)))
+        said = _at(box, lab, "a", f"python3 -c '{_SAY}'".replace("PAYLOAD", str(mtu)).replace("PAUSE", str(pause)))
         assert said == ""
         _, out, err = outcome(hearing)
         groups = [f"01:80:c2:00:00:{last:02x} 88b5000000000000 60" for last in range(16) if last != 1]
-        assert out.splitlines() == [
+        sent = [
             *groups,
             f"02:00:00:00:00:99 88b5000000000000 {mtu + 14}",
             f"02:00:00:00:00:99 8100006488b50000 {mtu + 18}",
             f"02:00:00:00:00:99 88a800c881000064 {mtu + 14}",
-        ], err
+        ]
+        # What waits on its way may be overtaken.
+        assert (sorted if pause else list)(out.splitlines()) == (sorted if pause else list)(sent), err
     assert box.vjail("down", lab).code == 0
+
+
+def a_slow_wire_carries_everything(box: Sandbox, lab: str) -> None:
+    a_wire_carries_everything(box, lab, "delay: 5ms, rate: 100Mbit", pause=1)
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
@@ -322,6 +335,7 @@ _SHOWN: Mapping[str, Work] = {
     "begins": a_wire_that_begins_cut,
     "members": a_member_of_a_bridge_keeps_its_addresses,
     "frames": a_wire_carries_everything,
+    "slow": a_slow_wire_carries_everything,
 }
 
 

@@ -174,6 +174,26 @@ def test_cards_come_and_go_and_move(tmp_path: Path) -> None:
     ]
 
 
+def test_what_frames_meet_on_a_wire_changes(tmp_path: Path) -> None:
+    slow = WIRED.replace("w: {}", "w: {delay: 20ms, loss: 1%}")
+    running = as_it_runs(tmp_path, slow, "a", "b")
+    said = folder.load(tmp_path).settings()
+    found = made(tmp_path, slow.replace("20ms, loss: 1%", "30ms, rate: 10Mbit"), running, said)
+    told = "wire w: delay: 20 ms -> 30 ms; loss: 1 % -> none; rate: none -> 10 Mbit/s\n"
+    assert found.as_text() == f"{told}host r: up\n  unchanged: a b\n"
+    assert found.as_json()["wires"] == [
+        {
+            "wire": "w",
+            "state": "changed",
+            "differences": [
+                {"key": "delay", "old": "20 ms", "new": "30 ms"},
+                {"key": "loss", "old": "1 %", "new": "none"},
+                {"key": "rate", "old": "none", "new": "10 Mbit/s"},
+            ],
+        }
+    ]
+
+
 def test_a_card_does_not_go_from_a_jail_that_is_left_aside(tmp_path: Path) -> None:
     running = as_it_runs(tmp_path, WIRED, "a", "b")
     running["r"] = replace(running["r"], held={"em1": "b"})

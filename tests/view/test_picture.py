@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from picture_labs import bridge, interface, jail, lab
 
+from vjail.kernel.conditions import Conditions
 from vjail.kernel.observed import Kind, Lagg, LaggPort, LaggPortFlag, LaggProtocol
 from vjail.view.picture import Format, folded, gather, rendered
 from vjail.view.picture.drawing import Drawing, Line, Shape
@@ -178,7 +179,8 @@ def test_what_leads_nowhere_is_drawn_too() -> None:
         JailView(3, "shared", "/", "", "active", 1, None, None, ("192.0.2.1",)),
     ]
     own = (interface("em0", Kind.NIC, "em0", "192.0.2.1"), *epairs, *bridges)
-    lab = LabView("lab", "/lab", [HostView("a", "13", Stack(own), jails, {"em0": "w"})], {"w"}, {"w": "eth1"})
+    hosts, slow = [HostView("a", "13", Stack(own), jails, {"em0": "w"})], Conditions(20_000_000, 5_000, 10_000_000)
+    lab = LabView("lab", "/lab", hosts, {"w"}, {"w": "eth1"}, {"w": slow})
     found = gather(lab, {})
     assert rendered(found, Format.TEXT) == (GOLDEN / "odd.text").read_text()
     check(layout(found))

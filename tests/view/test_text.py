@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
+from vjail.kernel.conditions import Conditions
 from vjail.kernel.observed import (
     Bridge,
     Iff,
@@ -126,6 +127,15 @@ def test_a_lab_for_people() -> None:
     assert max(len(line) for line in TEXT.splitlines()) <= 80
 
 
+def test_what_frames_meet_on_a_wire() -> None:
+    lab = replace(LAB, cut={"w0"}, conditions={"w0": Conditions(20_000_000, 5_000, 10_000_000)})
+    assert "wire w0 (cut, 20 ms, 0.5 % loss, 10 Mbit/s) ⇄ a vtnet0\n" in as_text(lab)
+    wires = as_json(lab)["wires"]
+    assert isinstance(wires, dict)
+    found = {name: wires["w0"][name] for name in ("cut", "delay", "loss", "rate")}
+    assert found == {"cut": True, "delay": 20_000_000, "loss": 5_000, "rate": 10_000_000}
+
+
 def test_everything_of_a_host() -> None:
     assert as_text(LabView("one", "/one", (B,)), everything=True) == (
         "b  FreeBSD 15\n"
@@ -155,7 +165,7 @@ def test_a_lab_as_data() -> None:
     data = as_json(LAB)
     assert set(data) == {"lab", "path", "hosts", "wires"}
     plugs = [{"host": "a", "nic": "vtnet0", "cut": False}, {"host": "b", "nic": "vtnet0", "cut": False}]
-    assert data["wires"] == {"w0": {"cut": False, "nic": None, "plugs": plugs}}
+    assert data["wires"] == {"w0": {"cut": False, "nic": None, "delay": 0, "loss": 0, "rate": 0, "plugs": plugs}}
     hosts = data["hosts"]
     assert isinstance(hosts, list)
     a = hosts[0]

@@ -58,6 +58,9 @@ def _readme(lab: Lab, spec: LabHostSpec) -> str:
     if spec.nics:
         cards = ", ".join(f"`{nic}` (wire {wire})" for nic, wire in spec.nics.items())
         lines += [f"The host's cards are called {cards} in these files; call them as they are called there.", ""]
+    met = [f"{wire} ({lab.conditions[wire]})" for wire in dict.fromkeys(spec.nics.values()) if wire in lab.conditions]
+    if met:
+        lines += [f"What frames meet in the lab on {', '.join(met)} is the lab's: a real wire has its own.", ""]
     return "\n".join(lines)
 
 

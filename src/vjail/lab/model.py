@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vjail.kernel.conditions import Conditions
 from vjail.release import DEFAULT, Release
 
 CONFIGURATION = ("rc.conf", "jail.conf", "devfs.rules", "pf.conf", "hostid", "hosts")
@@ -41,15 +42,17 @@ class WireSettings:
     """The card of this machine that it goes on through."""
     cut: bool = False
     """Whether it begins cut."""
+    conditions: Conditions = Conditions()
+    """What frames meet on it."""
 
     def as_record(self) -> dict[str, object]:
         """It as JSON has it."""
-        return {"nic": self.nic, "cut": self.cut}
+        return {"nic": self.nic, "cut": self.cut, "conditions": self.conditions.as_record()}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> WireSettings:
         """The opposite."""
-        return cls(record["nic"], record["cut"])
+        return cls(record["nic"], record["cut"], Conditions.of_record(record["conditions"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,15 @@ class Lab:
     """The NICs of this machine that are lent to the lab, by the wire each is on."""
     cut: frozenset[str] = frozenset()
     """The wires that begin cut."""
+    conditions: Mapping[str, Conditions] = field(default_factory=dict)
+    """What frames meet on those wires that do more than carry them."""
 
     def settings(self) -> dict[str, WireSettings]:
         """What is said of each wire."""
-        return {wire: WireSettings(self.uplinks.get(wire), wire in self.cut) for wire in self.wires}
+        return {
+            wire: WireSettings(self.uplinks.get(wire), wire in self.cut, self.conditions.get(wire, Conditions()))
+            for wire in self.wires
+        }
 
 
 @dataclass(frozen=True, slots=True)

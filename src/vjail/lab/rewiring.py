@@ -6,7 +6,7 @@ Pure, as changes.py is: `vjail up` does what follows from it, and `vjail plan` s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from vjail.lab.model import WireSettings
 
@@ -21,11 +21,8 @@ class WireChange:
 
     def differences(self) -> Iterator[tuple[str, str, str]]:
         """What is said of it otherwise than before, or than of any wire: the key, then old and new in words."""
-        old, new = self.old or WireSettings(), self.new or WireSettings()
-        for each in fields(WireSettings):
-            before, after = getattr(old, each.name), getattr(new, each.name)
-            if before != after:
-                yield each.name, _shown(before), _shown(after)
+        old, new = (_shown(each or WireSettings()) for each in (self.old, self.new))
+        return ((key, old[key], new[key]) for key in new if old[key] != new[key])
 
     def told(self) -> str:
         """It in a line."""
@@ -91,11 +88,6 @@ def cards_after(old: Mapping[str, str], changes: tuple[CardChange, ...]) -> dict
     return found
 
 
-def _shown(value: object) -> str:
-    match value:
-        case None:
-            return "none"
-        case bool():
-            return "yes" if value else "no"
-        case _:
-            return str(value)
+def _shown(said: WireSettings) -> dict[str, str]:
+    """What is said of a wire in words, by the keys of lab files."""
+    return {"nic": said.nic or "none", "cut": "yes" if said.cut else "no", **said.conditions.shown()}

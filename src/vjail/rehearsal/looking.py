@@ -21,7 +21,7 @@ _FORWARDING = ("net.inet.ip.forwarding", "net.inet6.ip6.forwarding")
 def seen(lab: Lab, up: Rehearsal) -> LabView:
     """The lab as it is now in memory: those jails that are there, and those that are configured and not there."""
     hosts = [_host(host, lab.hosts[name].nics) for name, host in up.hosts.items()]
-    return LabView(lab.name, str(lab.origin), hosts, lab.cut, lab.uplinks)
+    return LabView(lab.name, str(lab.origin), hosts, lab.cut, lab.uplinks, lab.conditions)
 
 
 def _host(host: ModelHost, nics: Mapping[str, str]) -> HostView:

@@ -19,7 +19,6 @@ from vjail.kernel.linux import spaces
 from vjail.kernel.linux.anchor import Unable, agent_binary
 from vjail.kernel.linux.groups import Groups
 from vjail.kernel.linux.hands import Hands
-from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.linux.spaces import LabSpace
 from vjail.kernel.linux.wires import Wires
 from vjail.lab.configured import made_with
@@ -112,7 +111,7 @@ class RunningLab:
         self._journal.put("host", host.name, record)
 
     def rewire(self, host: LabHost, cards: Mapping[str, str]) -> None:
-        """Let a host that runs have these cards, each on its wire. Raises NetlinkError, KernelError."""
+        """Let a host that runs have these cards, each on its wire. Raises OSError, KernelError."""
         try:
             self.wiring.rewire(host, cards)
         finally:
@@ -195,7 +194,7 @@ class RunningLab:
         host.restore()
         try:
             self.wiring.rewire(host, dict(host.nics))
-        except (NetlinkError, KernelError):
+        except (OSError, KernelError):
             _log.exception("host %s: its cards", name)
         self.hosts[name] = host
 

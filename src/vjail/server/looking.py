@@ -13,9 +13,8 @@ from vjail.view.topology import HostView, JailView, LabView, Stack
 
 def seen(lab: RunningLab) -> LabView:
     """The lab with its hosts, and their jails: those that are there, and those that are configured and not there."""
-    return LabView(
-        lab.name, str(lab.origin), [_host(host) for host in lab.hosts.values()], lab.wiring.cut, lab.wiring.uplinks
-    )
+    hosts, wiring = [_host(host) for host in lab.hosts.values()], lab.wiring
+    return LabView(lab.name, str(lab.origin), hosts, wiring.cut, wiring.uplinks, wiring.conditions)
 
 
 def _host(host: LabHost) -> HostView:

@@ -18,7 +18,6 @@ from vjail.command.rc.subr import ENVIRONMENT
 from vjail.conf.jailconf import Checked, check_types
 from vjail.conf.jailconf import load as load_jail_conf
 from vjail.kernel.errno import KernelError
-from vjail.kernel.linux.netlink import NetlinkError
 from vjail.lab.changes import (
     Fate,
     Files,
@@ -219,7 +218,7 @@ async def carry_out(lab: RunningLab, found: Renewal, new: Mapping[str, Checked],
     if cards != host.nics:
         try:
             lab.rewire(host, cards)
-        except (NetlinkError, KernelError) as error:
+        except (OSError, KernelError) as error:
             wrong.append(f"{host.name}: its cards could not be changed: {error}; `vjail down` first")
     for action in found.change.actions:
         code = await session.call(action.command, environ=ENVIRONMENT)

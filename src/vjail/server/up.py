@@ -28,7 +28,7 @@ from vjail.kernel.linux.netlink import NetlinkError
 from vjail.kernel.operations import RemoveJail, Unmount
 from vjail.lab.configured import Configured, by_name, configured, hostid_of
 from vjail.lab.folder import load
-from vjail.lab.model import Lab, LabError, LabHostSpec, WireSettings
+from vjail.lab.model import Lab, LabError, LabHostSpec
 from vjail.lab.rewiring import WireChange, wire_changes
 from vjail.lab.userland import UserlandError
 from vjail.release import Release
@@ -92,6 +92,7 @@ class Up:
         lab = replace(lab, release=self._release(lab))
         if self._failed:
             return 1
+        self._look_again(lab)
         wires = wire_changes(self._lab.wiring.said, lab.settings())
         self._rewire([each for each in wires if each.old is None])
         if self._failed:
@@ -121,6 +122,14 @@ class Up:
         """What the user types to take the lab down."""
         return "vjail down" + ("" if self._wanted.shown == "." else f" {self._wanted.shown}")
 
+    def _look_again(self, lab: Lab) -> None:
+        """Say what of the wires' conditions this machine's kernel cannot do."""
+        try:
+            for line in self._lab.wiring.look_again(lab.conditions):
+                self._progress.line(line)
+        except OSError as error:
+            self._problem(f"{self._wanted.shown}: delay, loss or rate of the wires: {error.strerror}")
+
     def _rewire(self, changes: Iterable[WireChange]) -> None:
         """Let wires be as the lab file says; those of a lab that comes up are nothing to tell."""
         for each in changes:
@@ -128,9 +137,8 @@ class Up:
                 self._progress.line(each.told())
             try:
                 self._lab.wiring.apply(each.wire, each.new)
-            except NetlinkError as error:
-                nic = (each.new or each.old or WireSettings()).nic
-                self._problem(f"wire {each.wire}: {f'{nic}: ' if nic else ''}{error.strerror}")
+            except OSError as error:
+                self._problem(f"{each.told()}: {error.strerror}")
 
     # --- hosts -------------------------------------------------------------------------------------------------------
 

@@ -5,16 +5,19 @@ are apart: a wire that is mended leaves pulled plugs pulled. What is cut stands 
 that takes over goes by it whatever the other had got done.
 
 So does what the lab's file says of each wire. When that says something else, what differs is done to the wire; what it
-says as before is left as it has become since, so that a wire that was cut by hand stays cut.
+says as before is left as it has become since, so that a wire that was cut by hand stays cut. What frames meet on a wire
+lies in the kernel, at each port of it, and so is put right wherever a port comes or changes wires.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from vjail.kernel.conditions import Conditions
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.mac import nic_address
 from vjail.kernel.core.network import Network, Nic
@@ -27,6 +30,7 @@ from vjail.lab.model import WireSettings
 if TYPE_CHECKING:
     from vjail.server.host import LabHost
 
+_log = logging.getLogger(__name__)
 _CUT, _SAID = "cut", "wire"
 
 
@@ -49,6 +53,13 @@ class Wiring:
             # The server that wrote this down may have died before it did it.
             with contextlib.suppress(NetlinkError):
                 self._wires.tie(wire, nic, carrier=wire not in self._cut)
+        self._conditions: dict[str, Conditions] = {}
+        for wire, settings in self._said.items():
+            # Also of wires that only carry: it may have died between doing it and writing it down.
+            try:
+                self._shape(wire)
+            except OSError:
+                _log.exception("wire %s: %s", wire, settings.conditions)
 
     @property
     def cut(self) -> frozenset[str]:
@@ -65,8 +76,13 @@ class Wiring:
         """What the lab's file has said of each wire."""
         return self._said
 
+    @property
+    def conditions(self) -> Mapping[str, Conditions]:
+        """What frames meet on those wires that do more than carry them: what is said of them and can be done here."""
+        return {wire: conditions for wire, conditions in self._conditions.items() if conditions}
+
     def apply(self, wire: str, settings: WireSettings | None) -> None:
-        """Let a wire, also a new one, be as is said of it now, where that differs; None: it goes. Raises NetlinkError.
+        """Let a wire, also a new one, be as is said of it now, where that differs; None: it goes. Raises OSError.
 
         A card of this machine has been lent to the lab before, and goes home afterwards.
         """
@@ -76,17 +92,20 @@ class Wiring:
         if now.nic != before.nic and before.nic is not None:
             # It may have gone home by itself.
             with contextlib.suppress(NetlinkError):
-                self._wires.untie(before.nic)
-        if now.nic != before.nic and now.nic is not None:
-            try:
+                self._wires.untie(wire, before.nic)
+        try:
+            if now.nic != before.nic and now.nic is not None:
                 self._wires.tie(wire, now.nic, carrier=wire not in self._cut)
-            except NetlinkError:
-                self._note(wire, said)
-                raise
+            if now.conditions != before.conditions or now.nic != before.nic:
+                self._shape(wire)
+        except OSError:
+            self._note(wire, said)
+            raise
         if now.cut != before.cut or settings is None:
             self._set_cut(wire, now.cut)
         if settings is None:
             self._wires.drop(wire)
+            self._conditions.pop(wire, None)
 
     def _note(self, wire: str, said: WireSettings | None) -> None:
         """Write down what is said of a wire; None: nothing."""
@@ -96,16 +115,47 @@ class Wiring:
         elif self._said.pop(wire, None) is not None:
             self._journal.drop(_SAID, wire)
 
+    def _shape(self, wire: str) -> None:
+        """Let frames meet what is said of a wire, as far as this machine's kernel can do it. Raises OSError."""
+        conditions = self._possible(wire)
+        self._wires.shape(wire, conditions)
+        self._conditions[wire] = conditions
+
+    def _possible(self, wire: str) -> Conditions:
+        said = self._said.get(wire, WireSettings()).conditions
+        return said.without(*self._wires.lacking(said))
+
+    def look_again(self, wanted: Mapping[str, Conditions]) -> Iterator[str]:
+        """What this machine's kernel lacks for what wires are to do, in lines; they go without. Raises OSError.
+
+        What it lacked may have come since, as a module: then what was said of wires before is done now.
+        """
+        self._wires.look_again()
+        for wire in self._said:
+            before = self._conditions.get(wire, Conditions())
+            if self._possible(wire) != before:
+                self._shape(wire)
+                yield f"wire {wire}: {before} -> {self._conditions[wire]}: this machine's kernel can do that now"
+        for wire, conditions in wanted.items():
+            for key, features in self._wires.lacking(conditions).items():
+                yield (
+                    f"wire {wire}: no {key}: this machine's kernel has no {', no '.join(features)}; "
+                    f"`modprobe {features[0].split()[0]}`, where the kernel comes with it, is enough"
+                )
+
     def plug(self, host: str, namespace: int, nics: Mapping[str, str]) -> dict[str, bytes]:
-        """Make a host's NICs (the wire of each, by name) and plug them in; their MACs. Raises NetlinkError."""
+        """Make a host's NICs (the wire of each, by name) and plug them in; their MACs. Raises OSError."""
         addresses = {nic: nic_address(self._lab, host, nic) for nic in nics}
         for nic, wire in nics.items():
             carrier = self._has_carrier(host, nic, wire)
             self._wires.plug(wire, host, namespace, nic, addresses[nic], carrier=carrier)
+        for wire in dict.fromkeys(nics.values()):
+            if wire in self.conditions:
+                self._shape(wire)
         return addresses
 
     def rewire(self, host: LabHost, cards: Mapping[str, str]) -> None:
-        """Let a host that runs have these cards, each on its wire; `host.nics` follows. NetlinkError, KernelError.
+        """Let a host that runs have these cards, each on its wire; `host.nics` follows. OSError, KernelError.
 
         A card that goes is gone at once, also out of a jail; one that moves to another wire stays what and where it is.
         One that is to be there and has lost its device, as another server died, comes anew.
@@ -119,7 +169,8 @@ class Wiring:
         there = host.network.nics()
         for nic, wire in cards.items():
             if nic in there:
-                self._wires.move(wire, host.name, nic)
+                for each in self._wires.move(wire, host.name, nic):
+                    self._shape(each)
             else:
                 self._bring(host, nic, wire)
             host.nics[nic] = wire

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
+from vjail.kernel.conditions import Conditions
 from vjail.kernel.observed import Address, Iff, Inet, Inet6, Interface, Kind
 from vjail.view.topology import HostView, JailView, Joints, LabView, Stack, address, is_nic, mac
 
@@ -83,6 +84,7 @@ class _Rows:
         self._wires = lab.wires()
         self._cut = lab.cut
         self._uplinks = lab.uplinks
+        self._conditions = lab.conditions
         self._host = host
         self._joints = Joints(host)
         self._everything = everything
@@ -126,7 +128,9 @@ class _Rows:
         others = [f"{host} {other}" for host, other in self._wires[wire] if (host, other) != (self._host.name, nic)]
         others += [f"this machine's {self._uplinks[wire]}"] if wire in self._uplinks else []
         joined = f" ⇄ {_listed(others, 'others')}" if others else ""
-        return f"wire {wire}{' (cut)' if wire in self._cut else ''}{joined}"
+        said = [*(["cut"] if wire in self._cut else []), *self._conditions.get(wire, Conditions()).words()]
+        noted = f" ({', '.join(said)})" if said else ""
+        return f"wire {wire}{noted}{joined}"
 
 
 def _listed(names: Sequence[str], what: str) -> str:

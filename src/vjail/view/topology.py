@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from vjail.kernel.conditions import Conditions
 from vjail.kernel.observed import Address, Iff, Inet, Inet6, Interface, Kind
 
 
@@ -59,6 +60,8 @@ class LabView:
     """The wires that are cut, and as HOST:NIC the plugs that are pulled."""
     uplinks: Mapping[str, str] = field(default_factory=dict)
     """The NICs of this machine by the wire they are on."""
+    conditions: Mapping[str, Conditions] = field(default_factory=dict)
+    """What frames meet on those wires that do more than carry them."""
 
     def wires(self) -> dict[str, list[tuple[str, str]]]:
         """The NICs on each wire, as pairs of a host's and a card's name."""
@@ -122,6 +125,7 @@ def as_json(lab: LabView) -> dict[str, object]:
             wire: {
                 "cut": wire in lab.cut,
                 "nic": lab.uplinks.get(wire),
+                **lab.conditions.get(wire, Conditions()).as_record(),
                 "plugs": [{"host": host, "nic": nic, "cut": f"{host}:{nic}" in lab.cut} for host, nic in nics],
             }
             for wire, nics in sorted(lab.wires().items())

@@ -18,7 +18,7 @@ NAME_ROOM = 15
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
 IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 18, 20, 26, 28, 29
-_IFLA_OPERSTATE, _IFLA_LINKMODE, _IFLA_GROUP, _IFLA_CARRIER = 16, 17, 27, 33
+_IFLA_TXQLEN, _IFLA_OPERSTATE, _IFLA_LINKMODE, _IFLA_GROUP, _IFLA_CARRIER = 13, 16, 17, 27, 33
 _IF_OPER_DORMANT, _IF_OPER_UP = 5, 6
 _IFLA_LINK_NETNSID, _IFLA_TARGET_NETNSID, _IFLA_NEW_IFINDEX = 37, 46, 49
 IFLA_INFO_KIND, IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
@@ -164,6 +164,11 @@ def set_mtu(index: int, mtu: int) -> Request:
     return Request(nl.RTM_NEWLINK, info(index) + nl.u32(IFLA_MTU, mtu))
 
 
+def set_queue_length(index: int, frames: int) -> Request:
+    """How many frames may wait in a queue of a link, where its qdisc says nothing else."""
+    return Request(nl.RTM_NEWLINK, info(index) + nl.u32(_IFLA_TXQLEN, frames))
+
+
 def set_address(index: int, address: bytes) -> Request:
     """Set the MAC."""
     return Request(nl.RTM_NEWLINK, info(index) + nl.attribute(IFLA_ADDRESS, address))
@@ -234,6 +239,11 @@ def read_link(message: Message) -> Link:
         struct.unpack("=I", found[_IFLA_MASTER])[0] if _IFLA_MASTER in found else 0,
         found.get(_IFLA_CARRIER) != b"\0",
     )
+
+
+def read_alias(message: Message) -> str:
+    """What a link was given by `set_alias`."""
+    return nl.string(nl.attributes(message.body, _IFINFO.size).get(_IFLA_IFALIAS, b""))
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

@@ -11,13 +11,13 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
-RTM_NEWQDISC, RTM_DELQDISC = 36, 37
+RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTCLASS = 36, 37, 40
 RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
 RTMGRP_NEIGH = 4
 
@@ -34,6 +34,8 @@ _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _BATCH = 64 << 10
 """Bytes to a send at most; below the default send buffer, and replies to it fit the receive buffer."""
+_TRANSACTION = 4 << 20
+"""Bytes that a transaction may take, as far as the machine allows that."""
 
 
 class NetlinkError(OSError):
@@ -145,6 +147,31 @@ class Socket:
         for batch in _batches(requests):
             failed = self._exchange(batch)
             error = error or failed
+        if error is not None:
+            raise error
+
+    def transact(self, begin: Request, requests: Sequence[Request], end: Request) -> None:
+        """Carry requests out between two that open and close a transaction, all or none, in one send.
+
+        Raises NetlinkError for the first that failed, or for the whole.
+        """
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _TRANSACTION)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _TRANSACTION)
+        first = self._sequence + 1
+        last = first + len(requests)
+        batch = [begin, *(replace(each, flags=each.flags | NLM_F_ACK) for each in requests), end]
+        self._send(batch, acknowledge=False)
+        waiting, error = len(requests), None
+        for sequence, kind, data in self._receive_until(last + 1):
+            if not first <= sequence <= last + 1 or kind != _NLMSG_ERROR:
+                continue
+            failure = _error(data)
+            error = error or failure
+            # What is wrong with the whole is said of its beginning; how each request fared is said in their order.
+            if first < sequence <= last:
+                waiting -= 1
+            if waiting == 0 or (sequence == first and failure is not None):
+                break
         if error is not None:
             raise error
 

@@ -11,9 +11,11 @@ import contextlib
 import hashlib
 from pathlib import Path
 
+from vjail.kernel.conditions import Conditions
 from vjail.kernel.core.mac import nic_address
-from vjail.kernel.linux import links
+from vjail.kernel.linux import links, nftables
 from vjail.kernel.linux.netlink import NetlinkError, Socket
+from vjail.kernel.linux.shaping import Shaper
 from vjail.kernel.linux.spaces import LabSpace
 
 _MTU = 1500
@@ -31,6 +33,12 @@ class Wires:
             with contextlib.suppress(FileNotFoundError):
                 for devices in ("all", "default"):
                     Path(f"/proc/sys/net/ipv6/conf/{devices}/disable_ipv6").write_text("1")
+
+        def netfilter() -> Socket:
+            with lab.network(lab.net):
+                return Socket(protocol=nftables.PROTOCOL)
+
+        self._shaper = Shaper(self._socket, netfilter)
 
     def plug(self, wire: str, host: str, namespace: int, name: str, address: bytes, *, carrier: bool) -> None:
         """Make a NIC in a host's network namespace and plug it into a wire. Raises NetlinkError."""
@@ -50,15 +58,20 @@ class Wires:
         except NetlinkError:
             return False
 
-    def move(self, wire: str, host: str, name: str) -> bool:
-        """Plug a NIC, wherever it is by now, into this wire, without carrier yet. False where it is in it already."""
+    def move(self, wire: str, host: str, name: str) -> tuple[str, ...]:
+        """Plug a NIC, wherever it is by now, into this wire, without carrier yet. Raises NetlinkError.
+
+        The wires that are to be shaped anew, as what is on them is other than it was; none where it was in it already.
+        """
         index, bridge = self._index(_port_name(host, name)), self._bridge(wire)
-        if links.read_link(self._socket.get(*links.get_link_at(index))).master == bridge:
-            return False
+        before = links.read_link(self._socket.get(*links.get_link_at(index))).master
+        if before == bridge:
+            return ()
+        left = (links.read_alias(self._socket.get(*links.get_link_at(before))),) if before else ()
         self.set_carrier(host, name, False)
         self._socket.request(links.set_master(index, bridge))
         self._socket.request(links.configure_port(index, links.segment_port()))
-        return True
+        return (*left, wire)
 
     def set_carrier(self, host: str, name: str, carrier: bool) -> None:
         """Let a NIC have carrier, or not, wherever it is by now: a port that is down is a plug pulled."""
@@ -76,10 +89,11 @@ class Wires:
         self._socket.request(links.configure_port(index, links.segment_port()))
         self.set_uplink(nic, carrier)
 
-    def untie(self, nic: str) -> None:
-        """Take a NIC of this machine out of its wire. Raises NetlinkError."""
+    def untie(self, wire: str, nic: str) -> None:
+        """Take a NIC of this machine out of a wire, unless it is on another by now. Raises NetlinkError."""
         index = self._index(nic)
-        self._socket.request(links.set_flags(index, 0, links.IFF_UP), links.set_master(index, 0))
+        if links.read_link(self._socket.get(*links.get_link_at(index))).master == self._bridge(wire):
+            self._socket.request(links.set_flags(index, 0, links.IFF_UP), links.set_master(index, 0))
 
     def drop(self, wire: str) -> None:
         """Remove a wire that nothing is on; no error where it was never made."""
@@ -89,6 +103,21 @@ class Wires:
     def set_uplink(self, nic: str, carrier: bool) -> None:
         """Let a NIC of this machine be up or down. Raises NetlinkError."""
         self._socket.request(links.set_flags(self._index(nic), links.IFF_UP if carrier else 0, links.IFF_UP))
+
+    def look_again(self) -> None:
+        """What this machine's kernel lacked may have come since, as a module."""
+        self._shaper.look_again()
+
+    def lacking(self, conditions: Conditions) -> dict[str, tuple[str, ...]]:
+        """The keys of conditions that this machine cannot carry out, each with what its kernel lacks for it."""
+        return self._shaper.lacking(conditions)
+
+    def shape(self, wire: str, conditions: Conditions) -> None:
+        """Let whatever is on a wire have its conditions, of which `lacking` says nothing. Raises OSError."""
+        bridge = self._bridge(wire)
+        found = (links.read_link(message) for message in self._socket.dump(*links.dump_links()))
+        ports = {link.name: link.index for link in found if link.master == bridge}
+        self._shaper.shape(_bridge_name(wire), ports, conditions)
 
     def _bridge(self, wire: str) -> int:
         name = _bridge_name(wire)

@@ -7,6 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
 
+from vjail.kernel.conditions import (
+    DELAY,
+    LOSS,
+    RATE,
+    read_delay,
+    read_loss,
+    read_rate,
+    write_delay,
+    write_loss,
+    write_rate,
+)
 from vjail.lab.file.nodes import At, Place
 from vjail.lab.file.schema import (
     INTEGER,
@@ -160,6 +171,16 @@ class Wire:
     """An Ethernet segment between cards of hosts."""
 
     nic: At[str] | None = key(_INTERFACE, "a card of this machine that the wire goes on through (as root)")
+    delay: At[int] | None = key(
+        Text("a time (20ms, 0.5ms, 1s), 10s at most", DELAY, read_delay, write_delay),
+        "how long each frame takes, one way",
+    )
+    loss: At[int] | None = key(
+        Text("a share (1%, 0.5%), less than 100%", LOSS, read_loss, write_loss), "how many frames do not arrive"
+    )
+    rate: At[int] | None = key(
+        Text("bits a second (512kbit, 10Mbit, 1Gbit)", RATE, read_rate, write_rate), "how much it carries to each card"
+    )
     cut: At[bool] | None = key(YES_NO, "it begins cut; `vjail mend` joins it")
     place: Place | None = place()
 

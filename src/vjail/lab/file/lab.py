@@ -36,7 +36,8 @@ def lab_of(path: Path, read: Read, host_files: HostFiles) -> Lab:
     wires = dict.fromkeys((*found.wires, *(wire for host in hosts.values() for wire in host.nics.values())))
     uplinks = {name: wire.nic for name, wire in found.wires.items() if wire.nic is not None}
     cut = frozenset(name for name, wire in found.wires.items() if wire.cut)
-    return Lab(found.name, path, hosts, tuple(wires), found.release, uplinks, cut)
+    conditions = {name: wire.conditions for name, wire in found.wires.items() if wire.conditions}
+    return Lab(found.name, path, hosts, tuple(wires), found.release, uplinks, cut, conditions)
 
 
 def _host(

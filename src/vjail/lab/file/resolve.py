@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
+from vjail.kernel.conditions import Conditions
 from vjail.lab.file.addressing import Pool
 from vjail.lab.file.description import RESERVED, Expectation, Host, Jail, LabFile, Link, Network, Wire
 from vjail.lab.file.lock import Lock
@@ -540,4 +541,5 @@ def _wire(wire: Wire) -> WireSettings:
     return WireSettings(
         wire.nic.value if wire.nic is not None else None,
         wire.cut is not None and wire.cut.value,
+        Conditions(*(0 if each is None else each.value for each in (wire.delay, wire.loss, wire.rate))),
     )

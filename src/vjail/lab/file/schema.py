@@ -39,11 +39,12 @@ class Type(Protocol[T_co]):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Text(Generic[T]):
-    """A scalar of a form: a pattern, and what is made of the text (ValueError: it is none of them)."""
+    """A scalar of a form: a pattern, what is made of the text (ValueError: it is none of them), and the opposite."""
 
     expects: str
     pattern: str
     make: Callable[[str], T]
+    write: Callable[[T], str] = str
 
     def read(self, node: Node) -> At[T] | None:
         """The text, converted, with its place."""

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 
 from vjail.lab.file.description import LabFile
 from vjail.lab.file.nodes import At
-from vjail.lab.file.schema import Entry, NamesOr
+from vjail.lab.file.schema import Entry, NamesOr, Text
 from vjail.release import Release
 
 Plain = str | list["Plain"] | dict[str, "Plain"]
@@ -40,7 +40,7 @@ def plain(value: object, type: object = None) -> Plain:
     """A part of a description as YAML has it; what is not given is left out."""
     match value:
         case At():
-            return plain(value.value)
+            return plain(value.value, type)
         case bool():
             return "true" if value else "false"
         case Mapping():
@@ -51,7 +51,7 @@ def plain(value: object, type: object = None) -> Plain:
             return items[0] if len(items) == 1 and isinstance(items[0], str) else items
         case _ if is_dataclass(value) and not isinstance(value, Release):
             return dict(_keys(value))
-    return str(value)
+    return type.write(value) if isinstance(type, Text) else str(value)
 
 
 def _keys(structure: object) -> Iterator[tuple[str, Plain]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_interface
 
+from vjail.kernel.conditions import Conditions
 from vjail.kernel.observed import Iff, Inet6, Interface, Kind
 from vjail.view.picture.model import Box, BoxKind, End, HostPicture, Net, NetKind, Picture, Port
 from vjail.view.topology import HostView, JailView, LabView, address, is_nic
@@ -40,14 +41,16 @@ def gather(lab: LabView, marks: Mapping[str, Marks]) -> Picture:
 def _wire(
     lab: LabView, wire: str, nics: list[tuple[str, str]], plugs: Mapping[tuple[str, str], tuple[str, int]]
 ) -> Net:
-    notes = (f"this machine's {lab.uplinks[wire]}",) if wire in lab.uplinks else ()
+    notes = [f"this machine's {lab.uplinks[wire]}"] if wire in lab.uplinks else []
+    notes += lab.conditions.get(wire, Conditions()).words()
     cut = wire in lab.cut
+    notes += ["cut"] if cut else []
     ends = [
         End(*plugs[host, nic], "unplugged" if f"{host}:{nic}" in lab.cut else "")
         for host, nic in nics
         if (host, nic) in plugs
     ]
-    return Net(f"wire/{wire}", NetKind.WIRE, wire, (*notes, "cut") if cut else notes, tuple(ends), cut=cut)
+    return Net(f"wire/{wire}", NetKind.WIRE, wire, tuple(notes), tuple(ends), cut=cut)
 
 
 @dataclass(slots=True)
