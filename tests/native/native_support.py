@@ -16,7 +16,7 @@ from _pytest.mark import ParameterSet
 
 import vjail.kernel.linux
 from vjail.kernel.linux.syscalls import CLONE_NEWNS, CLONE_NEWUSER, MACHINE, unshare
-from vjail.lab.userland import Natives, Part, Source, Tree, Writer
+from vjail.lab.userland import Natives, Source, Tree, Writer
 
 NATIVE = Path(__file__).parent.parent.parent / "native"
 SHIPPED = Path(vjail.kernel.linux.__file__).parent / "native"
@@ -164,7 +164,7 @@ def system_at(root: Path, programs: Programs) -> System:
     natives = Natives(*(str(programs.path(name)) for name in ("agent", "syslogd", "cron")))
     writer = Writer(Source.machine(), MACHINE, natives)
     with Tree(str(root)) as tree:
-        writer.write(tree, frozenset(Part))
+        writer.write(tree)
         writer.write_small_usr(tree)
     (root / "dev").chmod(0o755)
     (root / "dev/null").touch()
