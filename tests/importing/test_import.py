@@ -246,6 +246,15 @@ def test_sets_of_devices_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert rules in lab.hosts["fbsd"].files["devfs.rules"].content.decode()
 
 
+def test_what_is_said_of_wires_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    wires = "wires:\n  w: {nic: eth7, delay: 20ms, loss: 0.5%, rate: 10Mbit}\n  v: {cut: true}\n"
+    Path("vjail.yml").write_text(f"{wires}hosts: {{a: {{nics: {{em0: w, em1: v}}, files: a}}}}\n")
+    Path("a").mkdir()
+    Path("a/rc.conf").write_text('ifconfig_em0="inet 192.0.2.1/24"\n')
+    assert import_lab(Path("vjail.yml"), Path()).text.endswith(wires)
+
+
 def test_a_lab_file_with_jails_is_one_already() -> None:
     with pytest.raises(LabError, match="host fbsd is in the lab file already"):
         import_lab(EXAMPLES / "A1-two-jails-lab", Path())

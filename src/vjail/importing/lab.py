@@ -18,7 +18,7 @@ from vjail.lab import folder
 from vjail.lab.file import lock
 from vjail.lab.file.description import Host, Jail, LabFile, Wire
 from vjail.lab.file.write import write
-from vjail.lab.model import Lab, LabError, Problem
+from vjail.lab.model import Lab, LabError, Problem, WireSettings
 from vjail.rehearsal.lab import Rehearsal
 from vjail.rehearsal.readable import check_readable
 from vjail.rehearsal.up import up
@@ -117,13 +117,19 @@ def _file(lab: Lab, found: Mapping[str, Host], listed: bool) -> LabFile:
         return LabFile(
             freebsd=release, defaults=defaults, wires=wires, hosts=named({spec.name: replace(only, nics=nics)})
         )
-    wires = named(
-        {
-            wire: Wire(at(lab.uplinks[wire]) if wire in lab.uplinks else None, at(True) if wire in lab.cut else None)
-            for wire in lab.wires
-        }
-    )
+    wires = named({wire: _wire(settings) for wire, settings in lab.settings().items()})
     return LabFile(freebsd=release, defaults=defaults, wires=wires, hosts=named(hosts_))
+
+
+def _wire(settings: WireSettings) -> Wire:
+    conditions = settings.conditions
+    return Wire(
+        nic=at(settings.nic) if settings.nic is not None else None,
+        delay=at(conditions.delay) if conditions.delay else None,
+        loss=at(conditions.loss) if conditions.loss else None,
+        rate=at(conditions.rate) if conditions.rate else None,
+        cut=at(True) if settings.cut else None,
+    )
 
 
 def _common(found: Mapping[str, Host]) -> tuple[Jail | None, dict[str, Host]]:

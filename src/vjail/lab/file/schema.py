@@ -18,6 +18,8 @@ from vjail.lab.file.nodes import At, Node, nearest
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Json = dict[str, Any]
+Plain = str | list["Plain"] | dict[str, "Plain"]
+"""A value as YAML has it; every scalar is text."""
 
 
 class Type(Protocol[T_co]):
@@ -32,6 +34,10 @@ class Type(Protocol[T_co]):
         """The value of a node; None, and a mistake told, where it is not one."""
         ...
 
+    def plain(self, value: Any) -> Plain:
+        """The opposite of `read`: a value as it is written."""
+        ...
+
     def json(self) -> Json:
         """The same as JSON Schema."""
         ...
@@ -44,7 +50,7 @@ class Text(Generic[T]):
     expects: str
     pattern: str
     make: Callable[[str], T]
-    write: Callable[[T], str] = str
+    show: Callable[[T], str] = str
 
     def read(self, node: Node) -> At[T] | None:
         """The text, converted, with its place."""
@@ -60,6 +66,10 @@ class Text(Generic[T]):
             f"expected: {self.expects}",
         )
         return None
+
+    def plain(self, value: At[T]) -> Plain:
+        """The text."""
+        return self.show(value.value)
 
     def json(self) -> Json:
         """A string or number of that form, or with a variable in it."""
@@ -90,6 +100,10 @@ class Choice(Generic[T]):
         node.say(f"{text!r} cannot stand here" if text is not None else "a single word is expected here", hint)
         return None
 
+    def plain(self, value: At[T]) -> Plain:
+        """The first word that means it."""
+        return next(word for word, meaning in self.words.items() if meaning == value.value)
+
     def json(self) -> Json:
         """An enumeration; `true` and `false` also as booleans."""
         words: list[object] = list(self.words)
@@ -115,6 +129,11 @@ class Listed(Generic[T]):
             return ()
         nodes = list(node.items()) if node.is_list else [node]
         return tuple(value for each in nodes if (value := self.of.read(each)) is not None)
+
+    def plain(self, value: Sequence[T]) -> Plain:
+        """A list; one that is text stands alone."""
+        items = [self.of.plain(each) for each in value]
+        return items[0] if len(items) == 1 and isinstance(items[0], str) else items
 
     def json(self) -> Json:
         """The element or an array of it."""
@@ -151,6 +170,10 @@ class Named(Generic[T]):
                 found[key.value] = Entry(key, read)
         return found
 
+    def plain(self, value: Mapping[str, Entry[T]]) -> Plain:
+        """A mapping."""
+        return {name: self.of.plain(entry.value) for name, entry in value.items()}
+
     def json(self) -> Json:
         """An object with such properties."""
         return {
@@ -182,6 +205,11 @@ class NamesOr(Generic[T]):
                 found[name.value] = Entry(name, ())
         return found
 
+    def plain(self, value: Mapping[str, Entry[tuple[T, ...]]]) -> Plain:
+        """The names alone, where none has a value."""
+        entries = self.of.plain(value)
+        return entries if any(entry.value for entry in value.values()) else list(entries)
+
     def json(self) -> Json:
         """Both forms."""
         name = {"type": "string", "pattern": f"^(?:{self.of.form})$"}
@@ -211,6 +239,10 @@ class Joined(Generic[T]):
                 found.setdefault(name, entry)
         return found
 
+    def plain(self, value: Mapping[str, Entry[T]]) -> Plain:
+        """The mapping."""
+        return self.of.plain(value)
+
     def json(self) -> Json:
         """Both forms."""
         return {"anyOf": [self.of.json(), {"type": "array", "items": self.of.json()}]}
@@ -235,6 +267,10 @@ class Several(Generic[T]):
             node.say("a list is expected here", f"expected: {self.expects}")
             return None
         return tuple(value for each in node.items() if (value := self.of.read(each)) is not None)
+
+    def plain(self, value: Sequence[T]) -> Plain:
+        """A list."""
+        return [self.of.plain(each) for each in value]
 
     def json(self) -> Json:
         """An array."""
@@ -298,6 +334,18 @@ class Structure(Generic[T]):
         for name in missing:
             node.say(f"{self.what} needs {name!r}", f"expected: {known[name].metadata['type'].expects}")
         return None if missing else self.of(**values)
+
+    def plain(self, value: T) -> Plain:
+        """A mapping of what is given, in the order of the keys."""
+        found: dict[str, Plain] = {}
+        for each in fields(self.of):  # type: ignore[arg-type]
+            own = getattr(value, each.name)
+            if "others" in each.metadata:
+                of: Type[Any] = each.metadata["others"]
+                found |= {name: of.plain(entry.value) for name, entry in own.items()}
+            elif "type" in each.metadata and own not in (None, (), {}):
+                found[_written(each)] = each.metadata["type"].plain(own)
+        return found
 
     def _names(self) -> list[str]:
         return [_written(each) for each in self._keys()]

@@ -5,15 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 
-from vjail.lab.file.description import LabFile
-from vjail.lab.file.nodes import At
-from vjail.lab.file.schema import Entry, NamesOr, Text
-from vjail.release import Release
-
-Plain = str | list["Plain"] | dict[str, "Plain"]
-"""A value as YAML has it; every scalar is text."""
+from vjail.lab.file.description import FILE, LabFile
+from vjail.lab.file.schema import Plain
 
 _WIDTH = 110
 """Columns that a line has at most, where it can be broken."""
@@ -26,7 +20,7 @@ _LINES = re.compile(r"[^ \t\n][^\r]*[^ \t\n]\n?")
 
 def write(file: LabFile, comment: str = "") -> str:
     """The text of a lab file, with a comment at its head. What is `${name}` in a value stays just that."""
-    content = plain(file)
+    content = FILE.plain(file)
     assert isinstance(content, dict)
     if _REFERENCE.search(json.dumps(content)):
         known = content.pop("variables", {})
@@ -34,33 +28,6 @@ def write(file: LabFile, comment: str = "") -> str:
         content = {"variables": {_DOLLAR: "$", **known}, **content}
     head = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
     return head + "".join(f"{line}\n" for line in _block(content, 0))
-
-
-def plain(value: object, type: object = None) -> Plain:
-    """A part of a description as YAML has it; what is not given is left out."""
-    match value:
-        case At():
-            return plain(value.value, type)
-        case bool():
-            return "true" if value else "false"
-        case Mapping():
-            entries = {name: plain(entry.value if isinstance(entry, Entry) else entry) for name, entry in value.items()}
-            return list(entries) if isinstance(type, NamesOr) and not any(entries.values()) else entries
-        case tuple():
-            items = [plain(each) for each in value]
-            return items[0] if len(items) == 1 and isinstance(items[0], str) else items
-        case _ if is_dataclass(value) and not isinstance(value, Release):
-            return dict(_keys(value))
-    return type.write(value) if isinstance(type, Text) else str(value)
-
-
-def _keys(structure: object) -> Iterator[tuple[str, Plain]]:
-    for each in fields(structure):  # type: ignore[arg-type]
-        value = getattr(structure, each.name)
-        if "others" in each.metadata:
-            yield from ((name, plain(entry.value)) for name, entry in value.items())
-        elif "type" in each.metadata and value not in (None, (), {}):
-            yield each.metadata.get("name") or each.name, plain(value, each.metadata["type"])
 
 
 # --- layout -----------------------------------------------------------------------------------------------------------
