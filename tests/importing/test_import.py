@@ -246,6 +246,30 @@ def test_sets_of_devices_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert rules in lab.hosts["fbsd"].files["devfs.rules"].content.decode()
 
 
+def test_vlans_of_the_host_itself_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of(
+        tmp_path,
+        monkeypatch,
+        'a { path = "/"; vnet; persist; vnet.interface = em0.30; exec.start = "ifconfig em0.30 inet 10.3.0.2/24"; }\n',
+        'ifconfig_em0="up"\nvlans_em0="10 20 30 mgmt"\nifconfig_em0_10="inet 10.1.0.1/24"\ncreate_args_mgmt="vlan 40"\n'
+        'ifconfig_mgmt="inet 10.4.0.1/24"\ncloned_interfaces="bridge0"\nifconfig_bridge0="addm em0.20 up"\n',
+    )
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert "vlans_em0: 20 10 mgmt" in found.text
+
+
+def test_what_a_lab_file_does_not_allow_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = """
+        path = "/"; vnet; persist; vnet.interface = "epair${n}b";
+        exec.prestart = "ifconfig epair${n} create up; ifconfig bridge0 addm epair${n}a";
+        exec.start = "ifconfig epair${n}b inet 10.0.0.2/24";
+        a { $n = 0; }
+        b { $n = 1; }
+    """
+    with pytest.raises(LabError, match=r"^\., as a lab file: 10\.0\.0\.2 is a's; an address of its own, or `auto`$"):
+        of(tmp_path, monkeypatch, conf, 'cloned_interfaces="bridge0"\n')
+
+
 def test_what_is_said_of_wires_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     wires = "wires:\n  w: {nic: eth7, delay: 20ms, loss: 0.5%, rate: 10Mbit}\n  v: {cut: true}\n"

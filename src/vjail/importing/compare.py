@@ -148,6 +148,6 @@ def _echoes(was: Rehearsal, now: Rehearsal) -> Iterator[tuple[str, bool]]:
 
 def _answered(lab: Rehearsal, host: str, place: str, address: str) -> bool:
     try:
-        return lab.echo(host, place, address, zone=None).loss is None
-    except (KernelError, KeyError, LookupError):
+        return lab.echo(host, place, address).loss is None
+    except (KernelError, LookupError):
         return False

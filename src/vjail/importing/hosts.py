@@ -11,6 +11,7 @@ from vjail.command import rc_files
 from vjail.conf import devfs_rules
 from vjail.conf.pf.rules import Action, InterfaceAddress, NetAddress, Part, Rule, Ruleset
 from vjail.conf.position import Source
+from vjail.conf.rcconf import RcConf
 from vjail.importing import jails
 from vjail.importing.jails import Note, at, named, texts
 from vjail.importing.lines import is_covered
@@ -18,16 +19,15 @@ from vjail.importing.watch import Watched
 from vjail.importing.wiring import Address, FoundJail, FoundNetwork, FoundPort, Interface, Wiring, wiring
 from vjail.kernel.errno import KernelError
 from vjail.kernel.model.host import ModelHost
-from vjail.lab.file.description import Host, Jail, Network, Vlan
+from vjail.lab.compile.host import USUAL_DEVICES
+from vjail.lab.file.description import JAIL_NAME, Host, Jail, Network, Vlan
 from vjail.lab.file.nodes import At
 from vjail.lab.file.schema import Entry
 from vjail.lab.model import LabHostSpec
 
-_JAIL_NAME = re.compile(r"(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}")
-_USUAL = ("devfsrules_hide_all", "devfsrules_unhide_basic", "devfsrules_unhide_login")
 _SAID = re.compile(
     r"hostname|(ipv6_)?(static_routes|route_\w+|gateway_enable|defaultrouter)|pf_enable|pf_rules|jail_enable|"
-    r"autobridge_\w+|cloned_interfaces|vlans_\w+|create_args_\w+"
+    r"autobridge_\w+|cloned_interfaces|vlans_\w+"
 )
 """Variables of rc.conf that are said by the lab file's own keys."""
 _PLAIN = re.compile(
@@ -94,7 +94,7 @@ class _Host:
 
     def _is_told(self, name: str) -> bool:
         checked = self._watched.jails[name]
-        if not _JAIL_NAME.fullmatch(name):
+        if not re.fullmatch(JAIL_NAME, name):
             self._note(f"jail {name} cannot be called so in a lab file: it is left out", checked.jail.source)
             return False
         if name in self._watched.failures:
@@ -243,7 +243,7 @@ class _Host:
         if section is None:
             return None
         lines = [" ".join(line.split()) for line in section[1:]]
-        wanted = [f"add include ${name}" for name in _USUAL]
+        wanted = [f"add include ${name}" for name in USUAL_DEVICES]
         shown = [re.fullmatch(r"add path (\S+) unhide", line) for line in lines[len(wanted) :]]
         if lines[: len(wanted)] == wanted and all(shown):
             return tuple(each[1].strip("'\"") for each in shown if each is not None)
@@ -321,15 +321,17 @@ class _Host:
         if own is None:
             return None, {}
         for problem in own.problems:
-            self._note(f"rc.conf: {problem.reason}: it is left out", problem.span)
+            self._note(f"{problem.reason}: it is left out", problem.span)
         conf, _ = rc_files.load(self._machine.files_of())
         given = dict.fromkeys(each.name for each in own.assignments)
         kept = {name: conf.get(name) for name in given if not self._is_said(name, conf.get(name))}
-        return (conf.get("hostname") or None), kept | self._cloned(conf.words("cloned_interfaces"))
+        return (conf.get("hostname") or None), kept | self._cloned(conf.words("cloned_interfaces")) | self._vlans(conf)
 
     def _is_said(self, name: str, value: str) -> bool:
         if _SAID.fullmatch(name):
             return True
+        if name.startswith("create_args_"):
+            return is_covered(name.removeprefix("create_args_"), self._wiring.covered)
         found = re.fullmatch(r"ifconfig_(\w+?)(_ipv6|_alias(es|\d+))?", name)
         if found is None:
             return False
@@ -345,6 +347,22 @@ class _Host:
         if not others:
             return {}
         return {"cloned_interfaces": " ".join((*(name for name in names if name in bridges), *others))}
+
+    def _vlans(self, conf: RcConf) -> dict[str, str]:
+        """The VLANs of each card, where there are others than those of networks and what jails get."""
+        found: dict[str, str] = {}
+        for name in conf:
+            card = name.removeprefix("vlans_")
+            words = conf.words(name) if card in self._wiring.cards and name != card else []
+            others = [
+                word
+                for word in words
+                if not is_covered(f"{card}.{word}" if word.isdecimal() else word, self._wiring.covered)
+            ]
+            if others:
+                tags = (str(each.tag) for each in self._wiring.networks if each.uplink == card and each.tag is not None)
+                found[name] = " ".join((*tags, *others))
+        return found
 
     def _hostid(self) -> str:
         return self._spec.files["hostid"].content.decode().strip().lower()

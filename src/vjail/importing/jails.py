@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_interface
 from typing import TypeVar
@@ -15,6 +15,7 @@ from vjail.conf.jailconf.pseudo import flag
 from vjail.conf.position import Span
 from vjail.importing.lines import Fate, fate, is_of_network
 from vjail.importing.watch import Line
+from vjail.lab.compile.jailconf import SHARED
 from vjail.lab.file.description import Jail
 from vjail.lab.file.nodes import At, Place
 from vjail.lab.file.schema import Entry
@@ -32,7 +33,6 @@ _SCALARS = frozenset(
     f"exec.{name}" for name in ("consolelog", "fib", "timeout", "system_user", "system_jail_user", "clean", "jail_user")
 )
 """The parameters of exec.* that are no lines."""
-_SHARED = ("bin", "lib", "libexec", "sbin", "usr")
 _NOWHERE = Place("")
 
 Note = Callable[[str, Span | None], None]
@@ -72,13 +72,14 @@ def jail(
     given = checked.jail
     path = given.text("path") or "/"
     parameters: dict[str, tuple[str, ...]] = {}
-    made = Jail(allow=tuple(_allowed(given.parameters)))
+    allowed = [_plain(each)[0].removeprefix("allow.") for each in given.parameters if _is_allowed(each)]
+    made = Jail(allow=texts(allowed))
     shared = _shared(checked, cards) if not own_stack else {}
     for parameter in given.parameters:
         key = parameter.name
         if key in _SAID or (key.startswith("exec.") and parameter.values and key not in _SCALARS):
             continue
-        if key.startswith("allow.") and _is_flag(parameter) and flag(parameter):
+        if _is_allowed(parameter):
             continue
         if key in ("interface", "ip4.addr", "ip6.addr") and (shared or own_stack):
             continue
@@ -114,14 +115,8 @@ def jail(
     )
 
 
-def _is_flag(parameter: JailParameter) -> bool:
-    return not parameter.texts or parameter.texts[-1].lower() in ("true", "false", "0", "1")
-
-
-def _allowed(parameters: Sequence[JailParameter]) -> Iterator[At[str]]:
-    for parameter in parameters:
-        if parameter.name.startswith("allow.") and _is_flag(parameter) and flag(parameter):
-            yield at(_plain(parameter)[0].removeprefix("allow."))
+def _is_allowed(parameter: JailParameter) -> bool:
+    return parameter.name.startswith("allow.") and flag(parameter)
 
 
 def _plain(parameter: JailParameter) -> tuple[str, tuple[str, ...]]:
@@ -161,7 +156,7 @@ def _mounts(path: str, lines: Sequence[str]) -> tuple[str | None, list[str]]:
     inner = [_inner(path, line) for line in lines]
     bases = {line.removesuffix("/bin /bin ro") for line in inner if line.endswith("/bin /bin ro")}
     for base in sorted(bases):
-        wanted = [f"{base}/{each} /{each} ro" for each in _SHARED]
+        wanted = [f"{base}/{each} /{each} ro" for each in SHARED]
         if all(each in inner for each in wanted):
             return base, [line for line in inner if line not in wanted]
     return None, inner

@@ -43,7 +43,7 @@ def import_lab(path: Path, beside: Path, release: Release | None = None) -> Impo
     """The lab at `path`, whose hosts bring their own files, as a lab file that will stand in the folder `beside`.
 
     `release`: that of the hosts, None: what the lab says.
-    Raises LabError (also for what is a lab file of networks and jails already), NotModelled.
+    Raises LabError (also for a lab file of networks and jails, and for what a lab file does not allow), NotModelled.
     """
     lab = folder.load(path)
     lab = lab if release is None else replace(lab, release=release)
@@ -73,7 +73,12 @@ def import_lab(path: Path, beside: Path, release: Release | None = None) -> Impo
     unknown = tuple(dict.fromkeys(doubt.what for doubt in was.doubts))
     file = _file(lab, found, listed)
     kept = lock.Lock(numbers=numbers)
-    now = _brought_up(lab, _with_trees(file, trees), kept)
+    try:
+        now = _brought_up(lab, _with_trees(file, trees), kept)
+    except LabError as error:
+        # The file is nowhere, so its lines are of no use.
+        made_of = f"{path}, as a lab file"
+        raise LabError(*(Problem(made_of, each.text, hint=each.hint) for each in error.problems)) from None
     compared = compare(was, now)
     lost = tuple(dict.fromkeys(notes))
     comment = "\n".join((f"Made by `vjail import {path}`.", *(f"Not taken over: {text}" for text in lost)))
@@ -177,7 +182,7 @@ def _with_trees(file: LabFile, trees: Mapping[str, Path]) -> LabFile:
 
 
 def _brought_up(lab: Lab, file: LabFile, kept: lock.Lock) -> Rehearsal:
-    """The lab file, brought up in memory. Raises LabError where it is none: that is a fault of this program."""
+    """The lab file, brought up in memory. Raises LabError for what a lab file does not allow, as an address twice."""
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory) / lab.name / folder.LAB_FILE
         place.parent.mkdir()

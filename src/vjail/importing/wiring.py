@@ -88,11 +88,6 @@ class Wiring:
     host: FoundJail = field(default_factory=FoundJail)
     covered: set[str] = field(default_factory=set)
 
-    @property
-    def everybody(self) -> list[FoundPort]:
-        """All ends of epairs that jails have."""
-        return [*(p for each in self.networks for p in each.ports), *(p for each in self.links for p in each.ends)]
-
 
 def wiring(host: ModelHost) -> Wiring:
     """What the host's interfaces come to now."""

@@ -9,7 +9,8 @@ from vjail.lab.compile.jailconf import jail_conf
 from vjail.lab.file.topology import Bridge, Interface, PlacedHost, PlacedJail, Topology
 
 _RULESET_BASE = 100
-_INCLUDES = ("devfsrules_hide_all", "devfsrules_unhide_basic", "devfsrules_unhide_login")
+USUAL_DEVICES = ("devfsrules_hide_all", "devfsrules_unhide_basic", "devfsrules_unhide_login")
+"""FreeBSD's sets that a jail's own set of devices includes."""
 
 
 def compile_host(topology: Topology, host: PlacedHost) -> Mapping[str, str]:
@@ -135,7 +136,7 @@ def _rulesets(host: PlacedHost) -> dict[str, tuple[int, tuple[str, ...]]]:
 def _devfs_rules(rulesets: Mapping[str, tuple[int, tuple[str, ...]]]) -> Iterator[str]:
     for number, devices in dict.fromkeys(rulesets.values()):
         yield f"[devfsrules_lab_{number}={number}]\n"
-        for name in _INCLUDES:
+        for name in USUAL_DEVICES:
             yield f"add include ${name}\n"
         for device in devices:
             yield f"add path '{device}' unhide\n"

@@ -14,7 +14,7 @@ from vjail.conf.jailconf import format_name, format_text
 from vjail.lab.file.topology import Card, Interface, LinkEnd, PlacedHost, PlacedJail, Port, VlanPort
 
 _QUIET = ">/dev/null 2>&1"
-_SHARED = ("bin", "lib", "libexec", "sbin", "usr")
+SHARED = ("bin", "lib", "libexec", "sbin", "usr")
 """The directories of a base that its jails share."""
 
 _LISTS = ("mount", "vnet.interface", "depend", "ip4.addr", "ip6.addr", "command")
@@ -95,7 +95,7 @@ def _statements(host: PlacedHost, jail: PlacedJail, ruleset: int | None) -> Iter
 
 def _mounts(jail: PlacedJail) -> Iterator[str]:
     if jail.base is not None:
-        for directory in _SHARED:
+        for directory in SHARED:
             yield f"{jail.base}/{directory} {jail.path}/{directory} nullfs ro 0 0"
     for line in jail.mounts:
         words = line.split()

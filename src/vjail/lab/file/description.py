@@ -44,7 +44,7 @@ NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 NAMES = "letters, digits, and `-`, `_` and `.` between them, 63 at most"
 CARD = r"(?!(?:bridge|epair|lo|pflog|tap|vlan)\d)[A-Za-z][A-Za-z0-9_.-]{0,14}"
 CARDS = "a card's name as FreeBSD's drivers give them (vtnet0, em1), 15 characters at most"
-_JAIL_NAME = r"(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
+JAIL_NAME = r"(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
 
 _ADDRESS = Text(
     "auto, a host part (.10, ::10), an address (10.0.0.5), or one with its length (10.0.0.5/24)",
@@ -185,7 +185,7 @@ class Wire:
     place: Place | None = place()
 
 
-_LINKS = Several(Joined(Named(Listed(_ADDRESS), _JAIL_NAME, "a jail's name")))
+_LINKS = Several(Joined(Named(Listed(_ADDRESS), JAIL_NAME, "a jail's name")))
 Link = Mapping[str, Entry[tuple[At[str], ...]]]
 """One epair between two jails: each jail's name with its addresses."""
 
@@ -221,7 +221,7 @@ class Host:
     networks: Mapping[str, Entry[Network]] = key(
         Named(Structure(Network, "a network"), NAME, NAMES), "networks of its jails"
     )
-    jails: Mapping[str, Entry[Jail]] = key(Named(Structure(Jail, "a jail"), _JAIL_NAME, NAMES), "its jails")
+    jails: Mapping[str, Entry[Jail]] = key(Named(Structure(Jail, "a jail"), JAIL_NAME, NAMES), "its jails")
     links: tuple[Link, ...] = key(_LINKS, "epairs between two jails: [a: 10.0.0.1/24, b: 10.0.0.2/24]")
     place: Place | None = place()
 
@@ -245,7 +245,7 @@ class LabFile:
     networks: Mapping[str, Entry[Network]] = key(
         Named(Structure(Network, "a network"), NAME, NAMES), "networks of jails"
     )
-    jails: Mapping[str, Entry[Jail]] = key(Named(Structure(Jail, "a jail"), _JAIL_NAME, NAMES), "jails")
+    jails: Mapping[str, Entry[Jail]] = key(Named(Structure(Jail, "a jail"), JAIL_NAME, NAMES), "jails")
     links: tuple[Link, ...] = key(_LINKS, "epairs between two jails: [a: 10.0.0.1/24, b: 10.0.0.2/24]")
     hosts: Mapping[str, Entry[Host]] = key(Named(Structure(Host, "a host"), NAME, NAMES), "machines")
     wires: Mapping[str, Entry[Wire]] = key(
