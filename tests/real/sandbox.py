@@ -112,7 +112,7 @@ class Sandbox:
         self,
         *words: str,
         input: str | None = None,
-        timeout: float = 60,
+        timeout: float = 120,
         environ: Mapping[str, str] | None = None,
     ) -> Result:
         """Run a command inside to its end."""
@@ -231,7 +231,7 @@ class Sandbox:
                 with contextlib.suppress(OSError):
                     yield os.readlink(f"/proc/{pid}/ns/{kind}")
 
-    def assert_clean(self, patience: float = 5) -> None:
+    def assert_clean(self, patience: float = 20) -> None:
         """Nothing may be there that was not there before. What ends by itself is given a moment, in seconds."""
         assert self.before is not None
         deadline = time.monotonic() + patience
@@ -243,7 +243,7 @@ class Sandbox:
             assert sorted(found) == sorted(was), f"{name}: left {left[:20]}, gone {gone[:20]}"
 
 
-def _remove(group: Path, patience: float = 5) -> None:
+def _remove(group: Path, patience: float = 20) -> None:
     """Remove a control group; its last processes are given a moment, in seconds."""
     deadline = time.monotonic() + patience
     while True:

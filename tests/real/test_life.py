@@ -248,9 +248,10 @@ def test_time_that_is_given(box: Sandbox) -> None:
         said = re.sub(r"\d+( \d+)*$", "PIDS", done.out, flags=re.M)
         expected = f"{name}: removed\n"
         assert said == (expected if name == "unasked" else f"{name}: sent SIGTERM to: PIDS\n" + expected)
-    assert took["obeys"] < 1
-    assert 1 <= took["defies"] < 2
-    assert took["unasked"] < 1
+    # Else ten seconds are given.
+    assert took["obeys"] < 5
+    assert 1 <= took["defies"] < 5
+    assert took["unasked"] < 5
     retyped(
         box,
         """\

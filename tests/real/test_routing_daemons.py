@@ -37,7 +37,7 @@ LABS: Mapping[str, Ways] = {
     # By r3, r1; by r3, r4, r2, r1.
     "E3-routing-daemons-lab": Ways(2, 4, "epair18001a"),
 }
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 """Seconds in which routes must have converged."""
 _START = 45.0
 """Seconds until all daemons know all routes. BIRD tells of a link again five seconds after it has told of another."""

@@ -37,28 +37,30 @@ hosts:
     nics: {em0: slow}
     jails: {inside: {nics: {em0: 10.0.1.3/24}}}
 """
-_LATE = 50.0
-"""Milliseconds that the quickest of some answers may take on a machine that has much else to do."""
+_LATE, _ROUNDS = 25.0, 8
+"""Milliseconds that the quickest of some answers may take longer than the wires ask; how often it may be looked for."""
 _TAKE = """
 import socket, time
 with socket.create_server(("", 7)) as listening:
     talk, _ = listening.accept()
-got = len(talk.recv(65536))
-began, first = time.monotonic(), got
-while part := talk.recv(65536):
-    got += len(part)
-print((got - first) * 8 / (time.monotonic() - began))
+while talk.recv(65536):
+    pass
+print(time.monotonic())
 """
 _GIVE = """
 import socket, sys, time
 for _ in range(400):
+    began = time.monotonic()
     try:
         talk = socket.create_connection((sys.argv[1], 7))
         break
     except OSError:
         time.sleep(0.05)
-talk.sendall(bytes(300_000))
+talk.sendall(bytes(SIZE))
+print(began)
 """
+_SIZE, _SEGMENT = 500_000, 64 << 10
+"""Bytes of one TCP connection, and at most of one frame given to a card: the last goes before its time is up."""
 
 
 def _quickest(box: Sandbox, place: str, *addresses: str) -> list[float]:
@@ -69,19 +71,26 @@ def _quickest(box: Sandbox, place: str, *addresses: str) -> list[float]:
     return found
 
 
-def _meets(box: Sandbox, place: str, expected: Mapping[str, float]) -> None:
-    """Assert how long the way to some addresses and back takes, in milliseconds: so long, and not much longer."""
-    took = dict(zip(expected, _quickest(box, place, *expected), strict=True))
-    assert all(least <= took[address] < least + _LATE for address, least in expected.items()), took
+def _meets(box: Sandbox, place: str, expected: Mapping[str, float]) -> Mapping[str, float]:
+    """How long the way to some addresses and back takes, in milliseconds; assert so long, and not much longer.
+
+    Never may it take less. A machine that has much else to do may hold all of some requests up, and is asked again.
+    """
+    for _ in range(_ROUNDS):
+        took = dict(zip(expected, _quickest(box, place, *expected), strict=True))
+        assert all(took[address] >= least for address, least in expected.items()), took
+        if all(took[address] < least + _LATE for address, least in expected.items()):
+            return took
+    raise AssertionError(took)
 
 
 def _flow(box: Sandbox, giver: str, taker: str, address: str) -> float:
-    """Bits a second of the data of one TCP connection."""
+    """Bits a second of the data of one TCP connection, from its first frame to its last: never more than is carried."""
     with ThreadPoolExecutor() as pool:
         taken = pool.submit(at, box, LAB, taker, f"python3 -c '{_TAKE}'")
-        given = at(box, LAB, giver, f"python3 -c '{_GIVE}' {address}")
+        given = at(box, LAB, giver, f"python3 -c '{_GIVE}' {address}".replace("SIZE", str(_SIZE)))
         assert given.code == 0, given
-        return float(taken.result().out)
+        return _SIZE * 8 / (float(taken.result().out) - float(given.out))
 
 
 def _changed(box: Sandbox, text: str) -> list[str]:
@@ -101,8 +110,7 @@ def test_wires_delay_lose_and_limit(box: Sandbox, summary: Callable[[str], None]
     assert "wire all (20 ms, 0.5 % loss, 1 Gbit/s) ⇄ b em4" in listed, listed
 
     # Both ways take their time, of each pair of cards on the wire, whichever the protocol, in a jail too.
-    (took,) = _quickest(box, "b", "10.0.1.1")
-    assert 60 <= took < 60 + _LATE
+    took = _meets(box, "b", {"10.0.1.1": 60})["10.0.1.1"]
     _meets(box, "a", {"10.0.1.2": 60, "2001:db8::2": 60, "10.0.4.2": 40, "10.0.0.2": 0})
     _meets(box, "c:inside", {"10.0.1.1": 60})
     # Frames that are lost are lost on the way there and on the way back. One ping before learns the other's address:
@@ -116,7 +124,7 @@ def test_wires_delay_lose_and_limit(box: Sandbox, summary: Callable[[str], None]
     with ThreadPoolExecutor() as pool:
         there, back = pool.submit(_flow, box, "a", "b", "10.0.3.2"), pool.submit(_flow, box, "b", "a", "10.0.3.1")
     for flow in (there.result(), back.result()):
-        assert 0.5e6 < flow < 2.05e6
+        assert 0.2e6 < flow < 2e6 * _SIZE / (_SIZE - _SEGMENT)
     summary(
         f"wires as {'root' if box.uid == 0 else 'user'}: 2 x 30 ms took {took:.2f} ms; of 400 echoes at 20 % loss "
         f"{found[1]} were answered; at 2 Mbit/s TCP carried {there.result() / 1e6:.2f} and {back.result() / 1e6:.2f}"
