@@ -113,6 +113,7 @@ RC = 'ifconfig_em0="inet 10.0.0.1/24"\ncloned_interfaces="bridge0"\nifconfig_bri
         ),
         (RC, RC + 'ifconfig_em1="up"\n', ["service netif start em1"], []),
         (RC, RC + 'gateway_enable="YES"\n', ["sysctl net.inet.ip.forwarding=1"], []),
+        (RC + 'ipv6_gateway_enable="YES"\n', RC, ["sysctl net.inet6.ip6.forwarding=0"], []),
         (RC, RC + 'pf_enable="YES"\n', ["service pf start"], []),
         (RC + 'pf_enable="YES"\n', RC, ["service pf onestop"], []),
         (

@@ -349,3 +349,69 @@ def test_what_cannot_be_changed_is_said(box: Sandbox) -> None:
     kill(server(box))
     assert who_answers(box, "o", "192.0.2.1") == ["192.0.2.1"]
     assert box.vjail("down", "changing").code == 0
+
+
+HOSTS = """\
+wires: {w: {}, v: {}}
+hosts:
+  a:
+    nics: {em0: w, em1: v}
+    addresses: {em0: [10.0.0.1/24, 2001:db8::1/64]}
+    forward: true
+    networks: {in: {subnet: 10.1.0.0/24, host: .1, uplink: em1}}
+    jails: {j: {in: .9}}
+  b:
+    nics: {em0: w}
+    addresses: {em0: 10.0.0.2/24}
+    gateway: 10.0.0.1
+"""
+EDITS = (
+    ("an address, and another gateway", (("10.0.0.2/24", "[10.0.0.7/24, 10.0.0.8/24]"), (".1\n", ".3\n"))),
+    ("IPv6, and routes", (("[10.0.0.7/24, 10.0.0.8/24]", "[10.0.0.8/24, 2001:db8::8/64]"), (
+        "gateway: 10.0.0.3", "routes: {10.9.0.0/16: 10.0.0.1, 2001:db8:9::/48: 2001:db8::1}"))),
+    ("the host's address in a bridge, no forwarding", (("host: .1,", "host: .3,"), ("forward: true", ""))),
+    ("no uplink", ((", uplink: em1", ""), ("2001:db8::1/64", "2001:db8::4/64"))),
+)  # fmt: skip
+SHOW = "ifconfig; netstat -rn; sysctl net.inet.ip.forwarding net.inet6.ip6.forwarding"
+
+
+def _networks(box: Sandbox) -> dict[str, list[str]]:
+    """What the hosts show of their networks, but for what is counted or listed in the order in which it came."""
+    found: dict[str, list[str]] = {}
+    for host in "ab":
+        done = box.vjail("shell", "-p", "changing", host, "-c", SHOW)
+        assert (done.code, done.err) == (0, ""), done
+        found[host] = sorted(
+            re.sub(r"member: |port \d+|priority \d+|link#\d+| +$", "", line) for line in done.out.splitlines()
+        )
+    return found
+
+
+def test_a_host_gets_what_a_boot_would_give_it(box: Sandbox) -> None:
+    text = HOSTS
+    write(box, text)
+    up(box)
+    for name, edits in EDITS:
+        for old, new in edits:
+            assert text.count(old) == 1, (name, old)
+            text = text.replace(old, new)
+        write(box, text)
+        planned = box.vjail("plan", "changing").out
+        said = up(box).err
+        assert "not while" not in planned + said, said
+        assert "ifconfig " in said, said
+        live = _networks(box)
+        assert box.vjail("down", "changing").code == 0
+        up(box)
+        assert live == _networks(box), name
+    assert box.vjail("down", "changing").code == 0
+
+
+def test_what_needs_a_new_start_is_told(box: Sandbox) -> None:
+    write(box, HOSTS)
+    up(box)
+    write(box, HOSTS.replace("gateway: 10.0.0.1", "gateway: 10.0.0.1\n    rc: {ifconfig_em0_name: lan0}"))
+    told = "rc.conf: ifconfig_em0_name: not set -> lan0"
+    assert f"not while the lab is up: {told}" in box.vjail("plan", "changing").out
+    assert f"b: not while the lab is up: {told}; `vjail down` first\n" in up(box).err
+    assert box.vjail("down", "changing").code == 0

@@ -116,12 +116,35 @@ class HostAction:
 
 
 @dataclass(frozen=True, slots=True)
+class VariableChange:
+    """A variable of rc.conf: its values before and after (None: not set)."""
+
+    name: str
+    old: str | None
+    new: str | None
+
+    def told(self) -> str:
+        """It in a line."""
+        old, new = ("not set" if value is None else value for value in (self.old, self.new))
+        return f"rc.conf: {self.name}: {old} -> {new}"
+
+
+@dataclass(frozen=True, slots=True)
 class HostChange:
-    """What differs of a host's own files: what is done about it, what waits, and what needs a new start of the lab."""
+    """What differs of a host's own files: what is done about it, what waits, and what needs a new start of the lab.
+
+    The last are `variables` of rc.conf, and `made`, in words, what it was made with.
+    """
 
     actions: tuple[HostAction, ...] = ()
-    not_live: tuple[str, ...] = ()
+    variables: tuple[VariableChange, ...] = ()
+    made: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()
+
+    @property
+    def not_live(self) -> tuple[str, ...]:
+        """What needs a new start of the lab, in lines."""
+        return (*self.made, *(each.told() for each in self.variables))
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,16 +345,18 @@ def host_change(
     """
     before, after = _rc(old), _rc(new)
     actions: list[HostAction] = []
-    not_live: list[str] = list(made)
+    variables: list[VariableChange] = []
     if old.get("devfs.rules") != new.get("devfs.rules"):
         actions.append(HostAction(("service", "devfs", "restart"), "devfs.rules differs"))
     if old.get("hostid") != new.get("hostid"):
         actions += _other_hostid(before, after)
     starts = _starts(before, after, cards)
     actions += [HostAction(("service", "netif", "start", name), reason) for name, reason in starts.items()]
-    for variable, sysctls in _FORWARDING.items():
-        if _is_yes(after.get(variable)) and not _is_yes(before.get(variable)):
-            actions.append(HostAction(("sysctl", f"{sysctls}=1"), f"{variable} is YES"))
+    for variable, sysctl in _FORWARDING.items():
+        on = _is_yes(after.get(variable))
+        if on != _is_yes(before.get(variable)):
+            reason = "is YES" if on else "is not YES any more"
+            actions.append(HostAction(("sysctl", f"{sysctl}={int(on)}"), f"{variable} {reason}"))
     was, now = _is_yes(before.get("pf_enable")), _is_yes(after.get("pf_enable"))
     if now and not was:
         actions.append(HostAction(("service", "pf", "start"), "pf_enable is YES"))
@@ -344,14 +369,12 @@ def host_change(
     for name in dict.fromkeys((*after, *before)):
         if before.get(name) == after.get(name) or name in _OTHERS or name.startswith("jail_"):
             continue
-        if any(_is_of(name, each) for each in (*starts, *(gone if name not in after else ()))):
+        if any(is_of(name, each) for each in (*starts, *(gone if name not in after else ()))):
             continue
         if name == "cloned_interfaces" and not set(before.get(name, "").split()) - set(clones):
             continue
-        if name in _FORWARDING and _is_yes(after.get(name)):
-            continue
-        not_live.append(f"rc.conf: {name}: {before.get(name, 'not set')} -> {after.get(name, 'not set')}")
-    return HostChange(tuple(actions), tuple(not_live), tuple(waits))
+        variables.append(VariableChange(name, before.get(name), after.get(name)))
+    return HostChange(tuple(actions), tuple(variables), tuple(made), tuple(waits))
 
 
 def _other_hostid(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[HostAction]:
@@ -368,7 +391,7 @@ def _starts(before: Mapping[str, str], after: Mapping[str, str], cards: Collecti
     found = {
         each.card: f"card {each.card} is new"
         for each in cards
-        if each.old is None and any(_is_of(name, each.card) for name in after)
+        if each.old is None and any(is_of(name, each.card) for name in after)
     }
     clones = after.get("cloned_interfaces", "").split()
     for name in after:
@@ -379,7 +402,7 @@ def _starts(before: Mapping[str, str], after: Mapping[str, str], cards: Collecti
     return {**found, **{name: "cloned_interfaces has it new" for name in clones if name not in known}}
 
 
-def _is_of(variable: str, interface: str) -> bool:
+def is_of(variable: str, interface: str) -> bool:
     """Whether a variable of rc.conf says something of an interface."""
     name = variable_name(interface)
     return (
@@ -389,7 +412,7 @@ def _is_of(variable: str, interface: str) -> bool:
 
 
 _FORWARDING = {"gateway_enable": "net.inet.ip.forwarding", "ipv6_gateway_enable": "net.inet6.ip6.forwarding"}
-_OTHERS = frozenset(("pf_enable", "pf_rules"))
+_OTHERS = frozenset(("pf_enable", "pf_rules", *_FORWARDING))
 """Variables that are looked at by themselves."""
 
 
@@ -401,6 +424,11 @@ def _has_address(conf: Mapping[str, str], interface: str) -> bool:
 
 def _rc(files: Files) -> Mapping[str, str]:
     return evaluate([parse_rc_conf(Source("rc.conf", files.get("rc.conf", b"")))]).values
+
+
+def says_yes(files: Files, variable: str) -> bool:
+    """Whether the rc.conf of a host has a variable that is YES."""
+    return _is_yes(_rc(files).get(variable))
 
 
 def _is_yes(value: str | None) -> bool:

@@ -38,6 +38,7 @@ from vjail.lab.configured import JAIL_CONF, Configured, by_name, configured, hos
 from vjail.lab.model import HostFile, Lab, LabHostSpec, WireSettings
 from vjail.lab.rewiring import CardChange, WireChange, card_changes, cards_after, wire_changes
 from vjail.rehearsal.lab import Rehearsal
+from vjail.rehearsal.rewritten import Side, with_network
 from vjail.rehearsal.up import provide, start_jails
 from vjail.release import Release
 from vjail.session import FileKind
@@ -210,6 +211,11 @@ def _host(lab: Lab, spec: LabHostSpec, running: RunningHost | None, jails: Seque
     cards = card_changes(running.cards, spec.nics, {} if all_jails else running.held)
     made = made_otherwise(running.made, made_with(spec))
     change = host_change(running.files, content, cards, made, waits)
+    sides = (
+        Side.of(running.files, running.cards, lab.name, spec.name),
+        Side.of(content, cards_after(running.cards, cards), lab.name, spec.name),
+    )
+    change = with_network(change, sides, lab.release, running.held)
     return _Host(spec, "up", running, found, changes, change, content, cards)
 
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from vjail.command.jail.world import World
 from vjail.command.rc.subr import ENVIRONMENT
 from vjail.conf.jailconf import Checked, check_types
 from vjail.conf.jailconf import load as load_jail_conf
 from vjail.kernel.errno import KernelError
+from vjail.kernel.observed import Inet6, Inet6Flag
 from vjail.lab.changes import (
     Fate,
     Files,
@@ -33,6 +35,8 @@ from vjail.lab.changes import (
 from vjail.lab.configured import by_name, configured, made_otherwise, made_with
 from vjail.lab.model import CONFIGURATION, LabHostSpec
 from vjail.lab.rewiring import CardChange, card_changes, cards_after
+from vjail.release import Release
+from vjail.server.aside import aside
 from vjail.server.host import LabHost
 from vjail.server.lab import RunningLab
 from vjail.session import Session
@@ -191,8 +195,13 @@ class Renewal:
         return lines
 
 
-def renewal(
-    host: LabHost, before: Before, new: Mapping[str, Checked], chosen: Sequence[str], only: Sequence[str] | None
+async def renewal(
+    lab: RunningLab,
+    host: LabHost,
+    before: Before,
+    new: Mapping[str, Checked],
+    chosen: Sequence[str],
+    only: Sequence[str] | None,
 ) -> Renewal:
     """What is to be changed; `only`: of these jails alone."""
     now = files_of(host)
@@ -200,7 +209,27 @@ def renewal(
     changes = jail_changes(before.jails, new, chosen, host.release, changed_rulesets(before.files, now), hostid=hostid)
     if only is not None:
         changes = tuple(each for each in changes if each.name in only or each.fate is Fate.UNCHANGED)
-    return Renewal(host, before, host_change(before.files, now, before.cards, before.made, before.waits), changes)
+    change = host_change(before.files, now, before.cards, before.made, before.waits)
+    if change.variables:
+        cards = dict(host.nics), cards_after(host.nics, before.cards)
+        there = (before.files, now), cards, (lab.name, host.name), host.release, held(host)
+        change = await aside(partial(_with_network, change, *there))
+    return Renewal(host, before, change, changes)
+
+
+def _with_network(
+    change: HostChange,
+    files: tuple[Files, Files],
+    cards: tuple[Mapping[str, str], Mapping[str, str]],
+    names: tuple[str, str],
+    release: Release,
+    held: Collection[str],
+) -> HostChange:
+    # A whole kernel in memory, which a lab needs only here.
+    from vjail.rehearsal.rewritten import Side, with_network
+
+    before, after = (Side.of(each, there, *names) for each, there in zip(files, cards, strict=True))
+    return with_network(change, (before, after), release, held)
 
 
 async def carry_out(lab: RunningLab, found: Renewal, new: Mapping[str, Checked], session: Session) -> list[str]:
@@ -223,6 +252,7 @@ async def carry_out(lab: RunningLab, found: Renewal, new: Mapping[str, Checked],
     for action in found.change.actions:
         code = await session.call(action.command, environ=ENVIRONMENT)
         wrong += [f"{host.name}: {shlex.join(action.command)} failed; {CONSOLE} there says why"] if code else []
+    await _all_usable(host, session)
     for each in found.jails:
         if each.fate is Fate.LIVE:
             path = new[each.name].jail.source.source.name
@@ -232,6 +262,15 @@ async def carry_out(lab: RunningLab, found: Renewal, new: Mapping[str, Checked],
         if not each.fate.stops:
             lab.forget_older(host.name, each.name)
     return wrong
+
+
+async def _all_usable(host: LabHost, session: Session) -> None:
+    """Wait, as a boot does, until no address is tentative any more, but not for ever: a card may have no carrier."""
+    for _ in range(50):
+        addresses = (each for interface in host.kernel.view().interfaces() for each in interface.addresses)
+        if not any(isinstance(each, Inet6) and Inet6Flag.TENTATIVE in each.flags for each in addresses):
+            return
+        await session.sleep(0.1)
 
 
 async def end_host(lab: RunningLab, host: LabHost, session: Session) -> None:

@@ -316,7 +316,7 @@ class Up:
             return []
         chosen, new = self._chosen(prepared), by_name(prepared.found)
         only = None if self._all_jails else chosen
-        found = renewal(host, prepared.before, new, chosen, only)
+        found = await renewal(self._lab, host, prepared.before, new, chosen, only)
         where = f"{host.name}: " if len(self._lab.hosts) > 1 else ""
         for line in found.told():
             self._progress.line(f"{where}{line}")
