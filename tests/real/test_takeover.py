@@ -16,6 +16,9 @@ route add -net 203.0.113.0/24 10.9.0.9 -mtu 1400 && route add -net 203.0.114.0/2
 route add -inet6 2001:db8:5::/48 -reject ::1 && ifconfig vtnet0 down || exit
 ifconfig epair3b inet6 2001:db8:8::1/64 && ifconfig epair3b ether 01:02:03:04:05:06 || exit
 ifconfig vlan5 create inet 10.55.0.1/24 && kldload unionfs && sysctl net.inet.ip.ttl=77 || exit
+ifconfig tap7 create inet 10.57.0.1/24 && ifconfig tun7 create && ifconfig bridge7 create addm tap7 up || exit
+ifconfig vxlan7 create vxlanid 7 vxlanlocal 192.0.2.1 vxlanremote 192.0.2.9 inet 10.59.0.1/24 || exit
+jail -c name=tunnel path=/ persist vnet vnet.interface=tun7 && jexec tunnel ifconfig tun7 10.58.0.1 10.58.0.2 || exit
 jail -c name=outer path=/ persist children.max=5 vnet && jexec outer jail -c name=inner path=/ persist vnet
 """
 """What the kernel of Linux does not keep: routes of what is down, an address no device takes, jails in jails."""
@@ -44,6 +47,9 @@ def test_everything_is_as_it_was(box: Sandbox) -> None:
         "203.0.113.0/24",
         "01:02:03:04:05:06",
         "vlan5",
+        "tap7",
+        "10.58.0.1",
+        "vxlan7",
         "outer.inner",
         "epair3a",
         "fdescfs",
@@ -59,7 +65,7 @@ def test_everything_is_as_it_was(box: Sandbox) -> None:
     assert after == before, "\n".join(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1))
     taken_over(box)
     typed = box.shell("jls name", RICH)
-    assert typed.out.split() == ["two", "shared", "brief", "one", "outer", "outer.inner"], typed
+    assert typed.out.split() == ["two", "shared", "brief", "one", "tunnel", "outer", "outer.inner"], typed
     assert box.vjail("down", RICH).code == 0
 
 
