@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from vjail.check import devfs
 from vjail.check.devfs import Sets
@@ -109,6 +110,7 @@ def undefined(host: HostSubject) -> Iterator[Finding]:
 def exposed(host: HostSubject) -> Iterator[Finding]:
     """Sets that are there and show what a jail should not see."""
     sets = devfs.read(host.devfs)
+    exposed_by = cache(sets.exposed)
     for jail in host.jails:
         if not jail.checked.pseudo.mount_devfs:
             continue
@@ -117,7 +119,7 @@ def exposed(host: HostSubject) -> Iterator[Finding]:
         if number not in sets.by_number:
             continue
         # A vnet jail that has bpf or pf visible has asked for it: they work on its own stack.
-        shown = [name for name in sets.exposed(number) if not (jail.is_vnet and name in ("bpf", "pf"))]
+        shown = [name for name in exposed_by(number) if not (jail.is_vnet and name in ("bpf", "pf"))]
         if not shown:
             continue
         place = next((span for rule, span in sets.effective(number) if rule.path in shown and span is not None), None)

@@ -214,7 +214,7 @@ def _add_mount_points(
 
 
 def _comes_with_a_base(draft: _Draft, path: str) -> bool:
-    return any(path == base + name for base, parts in draft.roots.items() if parts == EVERYTHING for name in OTHERS)
+    return any(path.endswith(name) and draft.roots.get(path.removesuffix(name), set()) >= EVERYTHING for name in OTHERS)
 
 
 def _seen_through(path: str, mounts: list[_Mount]) -> str | None:
