@@ -52,6 +52,7 @@ class Connection:
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
         self._signals = Signals()
         self._ended_by = 0
+        self._begun = self._cancelled = False
         self._conversation = Conversation(connection, on_message=self._message)
         self._conversation.closed.add_done_callback(lambda _: self._gone())
 
@@ -90,7 +91,10 @@ class Connection:
     async def _run(self) -> None:
         streams = Streams(self._conversation, self._input, self._signals)
         code = 1
+        self._begun = True
         try:
+            if self._cancelled:
+                raise asyncio.CancelledError
             code = await self._serve(self._opening, streams)
         except asyncio.CancelledError:
             code = 128 + self._ended_by
@@ -113,8 +117,10 @@ class Connection:
         self._ended()
 
     def _cancel(self) -> None:
-        # Once: what it does then is to put things right, and not to be stopped.
-        if self._task is not None and not self._task.cancelling():
+        # Once: what it does then is to put things right, and not to be stopped. A task that has not begun would end
+        # without a word to the agent, which waits for one; it looks for itself when it begins.
+        self._cancelled = True
+        if self._task is not None and self._begun and not self._task.cancelling():
             self._task.cancel()
 
 
