@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.ifconfig import Ifconfig, of_jail
 from vjail.check.run.failures import Broken
+from vjail.check.run.granted import is_cloned
 from vjail.check.run.orders import Seen, Trial
 from vjail.check.run.stage import Unknown
 from vjail.check.run.state import LOOPBACK_DOWN
@@ -46,7 +47,9 @@ def granted(host: HostSubject, names: Sequence[str]) -> Iterator[Finding]:
             place,
             f"{name} is made by no jail; taken for granted, as the host's rc.conf is not here",
             "where the host does not make it, jails that use it do not start",
-            f'cloned_interfaces="{name}" in the host\'s rc.conf; with that file beside the jail.conf check knows',
+            f'cloned_interfaces="{name}" in the host\'s rc.conf; with that file beside the jail.conf check knows'
+            if is_cloned(name)
+            else "put the host's rc.conf beside the jail.conf: check then knows whether it makes it",
             jails=jails,
         )
 
@@ -54,9 +57,10 @@ def granted(host: HostSubject, names: Sequence[str]) -> Iterator[Finding]:
 def _first_use(host: HostSubject, name: str) -> tuple[Span | None, tuple[str, ...]]:
     found: list[tuple[Span, str]] = []
     for jail in host.jails:
-        parameter = jail.jail.parameter("vnet.interface")
-        values = parameter.values if parameter is not None else ()
-        found += ((value.span, jail.name) for value in values if _is(value.text, name))
+        for each in ("vnet.interface", "interface", "ip4.addr", "ip6.addr"):
+            parameter = jail.jail.parameter(each)
+            values = parameter.values if parameter is not None else ()
+            found += ((value.span, jail.name) for value in values if _is(value.text.partition("|")[0], name))
         for line in of_jail(jail):
             words = enumerate(line.call.words)
             found += ((line.span_of(at), jail.name) for at, word in words if word is not None and _is(word, name))

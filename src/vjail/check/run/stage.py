@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vjail.check.ifconfig import of_jail
 from vjail.check.run.beyond import carried, directories, service
-from vjail.check.subject import HostSubject, JailSubject, Subject
+from vjail.check.run.granted import grant
+from vjail.check.subject import HostSubject, Subject
 from vjail.conf.jailconf import Jail
-from vjail.conf.rcconf import RcConf
 from vjail.jail.events import Action, Event, State
 from vjail.jail.order import Op, Order
 from vjail.jail.phases import Where
 from vjail.jail.runner import Runner, Settings
 from vjail.jail.voice import Verbosity, Voice
-from vjail.kernel.errno import KernelError
-from vjail.kernel.observed import Iff
-from vjail.kernel.operations import CreateInterface, SetFlags
 from vjail.rehearsal import NotModelled, Rehearsal
 from vjail.rehearsal.lab import Doubt, Result
 from vjail.rehearsal.session import ModelSession
 from vjail.rehearsal.up import boot, provide
-
-_CLONED = re.compile(r"(bridge|epair|lo|tap|tun|vlan|vxlan)\d+")
 
 
 @dataclass(slots=True)
@@ -193,47 +186,7 @@ def stages(subject: Subject) -> dict[str, Stage]:
         provide(lab.hosts[host.name])
         directories(host, lab.hosts[host.name])
         boot(lab, host.name)
-        granted = () if host.rc_files else tuple(_grant(lab, host))
+        granted = () if host.rc_files else tuple(grant(host, lab.hosts[host.name].kernel.view()))
         found[host.name] = Stage(lab, host.name, host, granted)
     lab.settle()
     return found
-
-
-def _grant(lab: Rehearsal, host: HostSubject) -> Iterable[str]:
-    """Make what the jails use and nobody makes, where nobody knows what the host's rc.conf makes."""
-    view = lab.hosts[host.name].kernel.view()
-    for name in wanted(host.jails, host.rc):
-        try:
-            if view.interface(name) is None:
-                clone = re.sub(r"^(epair\d+)[ab]$", r"\1", name)
-                made = view.apply(CreateInterface(clone))
-                view.apply(SetFlags(made, set=Iff.UP))
-                yield clone
-        except KernelError:
-            continue
-
-
-def wanted(jails: Sequence[JailSubject], rc: RcConf) -> list[str]:
-    """Cloned interfaces that the jails' lines use on the host and none of them makes."""
-    made: set[str] = set()
-    used: dict[str, None] = {}
-    for jail in jails:
-        for name in jail.interfaces:
-            used[name] = None
-        for line in of_jail(jail):
-            if line.creates and line.interface is not None:
-                made.add(line.interface)
-            elif line.jail is None and line.interface is not None:
-                used[line.interface] = None
-            for setting in line.settings:
-                if setting.word in ("name",) and setting.arguments and setting.arguments[0] is not None:
-                    made.add(setting.arguments[0])
-                if setting.word == "addm" and setting.arguments and setting.arguments[0] is not None:
-                    used[setting.arguments[0]] = None
-    return [
-        name
-        for name in used
-        if _CLONED.fullmatch(re.sub(r"(?<=\d)[ab]$", "", name))
-        and name not in made
-        and re.sub(r"(?<=\d)[ab]$", "", name) not in made
-    ]
