@@ -167,6 +167,10 @@ class Rehearsal:
         """Whether the real host may have a program that no tree holds here."""
         return self.doubts is not None and posixpath.basename(program) not in SHELL_WORDS
 
+    def may_have_script(self, path: str) -> bool:
+        """Whether the real host or jail may have a script that no tree holds here; the base system's are all known."""
+        return self.doubts is not None and not path.startswith("/etc/rc")
+
     # --- commands ---------------------------------------------------------------------------------------------------
 
     def type(

@@ -188,6 +188,8 @@ class ModelSession:
             assert answering is not None
             self.argv = (name, *self.argv[1:])
             return await self._answer(answering)
+        if name == "sh" and (script_path := _lacking_script(self)) is not None:
+            raise NotModelled(f"the script {script_path}")
         if name == "sh" or name in TOOLS:
             shell = Shell(World(self), self.environ, cwd=self.cwd, pid=self.pid or None)
             return await shell.call((path, *self.argv[1:]), self.streams, function=False)
@@ -391,8 +393,21 @@ class World:
         if (stopped := session._stopped(argv, session)) is not None:
             return stopped
         if session.place.lab.program(path) is None and (name == "sh" or name in TOOLS):
+            if name == "sh" and (script := _lacking_script(session)) is not None:
+                return session.place.lab.doubt(NotModelled(f"the script {script}"), session.place.jid)
             return None
         return await session.as_process(path)
+
+
+def _lacking_script(session: ModelSession) -> str | None:
+    """The script that sh(1) is told to run, where it is not here and the real host may have it."""
+    for word in session.argv[1:]:
+        if not word.startswith("-"):
+            lacks = session.files.kind(word) is None and session.place.lab.may_have_script(word)
+            return word if lacks else None
+        if "c" in word:
+            break
+    return None
 
 
 def _along(path: str, name: str) -> list[str]:

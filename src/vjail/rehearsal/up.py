@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from vjail.command import rc_files
 from vjail.command.rc import rc
@@ -37,15 +37,19 @@ def up(lab: Rehearsal, events: Events | None = None) -> list[Booted]:
     return started
 
 
-def provide(host: ModelHost) -> Configured:
-    """Make what the jails of a host's files take for granted; the jails."""
+def provide(host: ModelHost, mounts: Mapping[str, Sequence[str]] | None = None) -> Configured:
+    """Make what the jails of a host's files take for granted; the jails.
+
+    `mounts`: what jails mount besides, by jail, as fstab(5) lines.
+    """
     found = configured(host.files_of(), host.release)
 
     def kind(path: str) -> Kind | None:
         seen = host.files_of().kind(path)
         return None if seen is None else Kind.DIRECTORY if seen is FileKind.DIRECTORY else Kind.OTHER
 
-    plan = needs(needed(found.jails), kind)
+    wanted = [replace(each, lines=(*each.lines, *(mounts or {}).get(each.name, ()))) for each in needed(found.jails)]
+    plan = needs(wanted, kind)
     store = host.files.stores[0]
     for root in plan.roots:
         store.graft(root.path, tree.base(root.parts))

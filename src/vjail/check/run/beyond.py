@@ -10,11 +10,14 @@ import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vjail.check.subject import HostSubject
+from vjail.check.subject import HostSubject, JailSubject
+from vjail.command import mount as mount_command
 from vjail.command import service as command
+from vjail.command.getopt import Getopt, Option
 from vjail.conf.jailconf import Jail
 from vjail.conf.jailconf.options import without_no
 from vjail.conf.jailconf.parameters import known_parameters
+from vjail.jail.phases import Where
 from vjail.kernel.core.prison_parameters import FILE_SYSTEMS
 from vjail.kernel.model.files import directory
 from vjail.kernel.model.host import ModelHost
@@ -28,15 +31,43 @@ _NETWORK = frozenset(
     ("bird", "frr", "hostapd", "ipfw", "mpd5", "netgraph", "openvpn", "ppp", "tailscaled", "wireguard", "zerotier")
 )
 """Scripts whose start changes interfaces or routes."""
+_STORED = frozenset(("cd9660", "ext2fs", "fusefs", "msdosfs", "nfs", "nfs4", "p9fs", "smbfs", "udf", "ufs", "zfs"))
+_VERBS = ("start", "stop", "restart", "reload", "status", "enabled", "poll", "rcvar")
+"""What every script of rc.d knows; another verb is the script's own."""
 
 
 def directories(host: HostSubject, model: ModelHost) -> None:
-    """Make the directories that logs of jails lie in."""
+    """Make the directories that logs of jails lie in, and what they mount something on outside of their roots."""
     for jail in host.jails:
-        log = jail.checked.pseudo.exec_consolelog
-        folder = posixpath.dirname(log or "")
-        if folder.startswith("/") and model.files.node(folder) is None:
-            model.files.put(folder, directory())
+        wanted = [posixpath.dirname(jail.checked.pseudo.exec_consolelog or "")]
+        root = posixpath.normpath(jail.jail.text("path") or "/")
+        for line in (*jail.checked.fstab, *jail.checked.pseudo.mount, *typed_mounts(jail)):
+            target = posixpath.normpath((*line.split(), "", "")[1])
+            if not f"{target}/".startswith(f"{root}/"):
+                wanted.append(target)
+        for path in wanted:
+            if path.startswith("/") and model.files.node(path) is None:
+                model.files.put(path, directory())
+
+
+def typed_mounts(jail: JailSubject) -> list[str]:
+    """What lines that run on the host mount, as fstab(5) lines: but for what other lines make the places of."""
+    made = {posixpath.normpath(word) for call in jail.calls("mkdir") for word in call.words if word}
+    found: list[str] = []
+    for line in jail.lines:
+        for call in line.calls if line.where is Where.HOST else ():
+            words = [word for word in call.words if word is not None]
+            if len(words) < len(call.words) or not (call.name == "mount" or call.name.startswith("mount_")):
+                continue
+            options = Getopt(words, "adF:fLlno:prt:uvw")
+            types = [each.argument for each in options if isinstance(each, Option) and each.letter == "t"]
+            fstype = call.name.removeprefix("mount").removeprefix("_") or (types[-1] if types else None)
+            if fstype is None or len(options.operands) != 2:
+                continue
+            places = [posixpath.normpath(word) for word in options.operands]
+            if not any(f"{place}/".startswith(f"{path}/") for place in places for path in made):
+                found.append(f"{' '.join(options.operands)} {fstype} rw 0 0")
+    return found
 
 
 def carried(jail: Jail, release: Release) -> Jail:
@@ -49,6 +80,15 @@ def carried(jail: Jail, release: Release) -> Jail:
 
     parameters = tuple(each for each in jail.parameters if is_there(each.name))
     return jail if len(parameters) == len(jail.parameters) else replace(jail, parameters=parameters)
+
+
+def mount(session: ModelSession) -> int:
+    """mount(8); a file system whose files are on a disk or another machine is taken to be mounted."""
+    options = Getopt(session.argv[1:], "adF:fLlno:prt:uvw")
+    for each in options:
+        if isinstance(each, Option) and each.letter == "t" and each.argument in _STORED:
+            return session.place.lab.doubt(NotModelled(f"mount -t {each.argument}"), session.place.jid)
+    return mount_command.mount(session)
 
 
 async def service(session: ModelSession) -> int:
@@ -64,6 +104,9 @@ async def service(session: ModelSession) -> int:
         return await command.service(session)
     if name in _NETWORK:
         raise NotModelled(f"service {' '.join(words)}")
-    if words[1].removeprefix("one").removeprefix("force").removeprefix("quiet") in ("start", "restart"):
+    verb = words[1].removeprefix("one").removeprefix("force").removeprefix("quiet")
+    if verb not in _VERBS:
+        raise NotModelled(f"service {' '.join(words)}")
+    if verb in ("start", "restart"):
         session.stay((f"/usr/sbin/{name}",))
     return 0

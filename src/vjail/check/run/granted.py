@@ -87,9 +87,8 @@ def _uses(jail: JailSubject) -> Iterator[tuple[str, str]]:
     if not jail.is_vnet:
         for family in ("ip4.addr", "ip6.addr"):
             for text in jail.jail.texts(family):
-                name = text.rpartition("|")[0] or jail.checked.pseudo.interface
-                if name:
-                    yield name, "lo"
+                if holder := text.rpartition("|")[0] or jail.checked.pseudo.interface:
+                    yield holder, "lo"
 
 
 def is_cloned(name: str) -> bool:

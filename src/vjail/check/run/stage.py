@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vjail.check.run.beyond import carried, directories, service
+from vjail.check.run.beyond import carried, directories, mount, service, typed_mounts
 from vjail.check.run.granted import grant
 from vjail.check.subject import HostSubject, Subject
 from vjail.conf.jailconf import Jail
@@ -181,9 +181,10 @@ def stages(subject: Subject) -> dict[str, Stage]:
     lab = Rehearsal.of(subject.lab, release=subject.release)
     lab.doubts = []
     lab.programs["/usr/sbin/service"] = service
+    lab.programs["/sbin/mount"] = mount
     found: dict[str, Stage] = {}
     for host in subject.hosts:
-        provide(lab.hosts[host.name])
+        provide(lab.hosts[host.name], {jail.name: typed_mounts(jail) for jail in host.jails})
         directories(host, lab.hosts[host.name])
         boot(lab, host.name)
         granted = () if host.rc_files else tuple(grant(host, lab.hosts[host.name].kernel.view()))
