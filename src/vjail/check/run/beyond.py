@@ -18,6 +18,7 @@ from vjail.conf.jailconf import Jail
 from vjail.conf.jailconf.options import without_no
 from vjail.conf.jailconf.parameters import known_parameters
 from vjail.jail.phases import Where
+from vjail.kernel.core.devnodes import SHARED_MEMORY
 from vjail.kernel.core.prison_parameters import FILE_SYSTEMS
 from vjail.kernel.model.files import directory
 from vjail.kernel.model.host import ModelHost
@@ -41,13 +42,23 @@ def directories(host: HostSubject, model: ModelHost) -> None:
     for jail in host.jails:
         wanted = [posixpath.dirname(jail.checked.pseudo.exec_consolelog or "")]
         root = posixpath.normpath(jail.jail.text("path") or "/")
-        for line in (*jail.checked.fstab, *jail.checked.pseudo.mount, *typed_mounts(jail)):
-            target = posixpath.normpath((*line.split(), "", "")[1])
+        for target in _mount_points(jail):
             if not f"{target}/".startswith(f"{root}/"):
                 wanted.append(target)
         for path in wanted:
             if path.startswith("/") and model.files.node(path) is None:
                 model.files.put(path, directory())
+
+
+def devices(host: HostSubject, model: ModelHost) -> None:
+    """A host with jails of Linux programs has loaded linux(4)."""
+    if any(target.endswith("/dev/shm") for jail in host.jails for target in _mount_points(jail)):
+        model.devfs.come(SHARED_MEMORY)
+
+
+def _mount_points(jail: JailSubject) -> list[str]:
+    lines = (*jail.checked.fstab, *jail.checked.pseudo.mount, *typed_mounts(jail))
+    return [posixpath.normpath(fields[1]) for line in lines if len(fields := line.split()) > 1]
 
 
 def typed_mounts(jail: JailSubject) -> list[str]:

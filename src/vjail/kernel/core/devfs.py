@@ -110,8 +110,11 @@ class Devfs:
 
     def interface_came(self, name: str) -> None:
         """A tap or tun has a node of its name, which every devfs shows whose rules let it."""
-        node = _interface_node(name)
         self._journal.put(_NODE_RECORD, name, {})
+        self.come(_interface_node(name))
+
+    def come(self, node: DeviceNode) -> None:
+        """Let there be a node more, which every devfs shows whose rules let it."""
         self._nodes.append(node)
         self._fresh.clear()
         for ident, shown in self._shown.items():

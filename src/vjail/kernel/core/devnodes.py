@@ -61,6 +61,9 @@ def _link(name: str, target: str) -> DeviceNode:
     return DeviceNode(name, NodeType.LINK, mode=0o755, link=target)
 
 
+SHARED_MEMORY = _directory("shm")
+"""What linux(4) adds when it is loaded, for a tmpfs to be mounted on. Source: sys/compat/linux, linux_common."""
+
 LAB_NODES: tuple[DeviceNode, ...] = (
     _device("acpi", 0x26, 0o664, _OPERATOR),
     _device("apm", 0x28, 0o664, _OPERATOR),
