@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
@@ -111,7 +112,7 @@ def _is(word: str | None, version: int) -> bool:
 
 
 def off_link(host: HostSubject) -> Iterator[Finding]:
-    """A gateway must lie in a network that an address of the jail connects to."""
+    """A gateway must lie in a network that an address of the jail, or a route onto an interface, leads to."""
     for jail in host.jails:
         networks = []
         certain = jail.is_vnet
@@ -145,7 +146,12 @@ def off_link(host: HostSubject) -> Iterator[Finding]:
         for add in _adds(jail):
             if add.gateway is None or add.gateway_place is None or "%" in add.gateway:
                 continue
-            if add.modifiers & {"-interface", "-iface", "-blackhole", "-reject"}:
+            if add.modifiers & {"-interface", "-iface"}:
+                # By a route onto an interface gateways are reached, too.
+                with contextlib.suppress(ValueError):
+                    networks.append(ip_interface(add.destination or "").network)
+                continue
+            if add.modifiers & {"-blackhole", "-reject"}:
                 continue
             try:
                 gateway = ip_address(add.gateway)

@@ -125,7 +125,7 @@ class Routing:
         if not found:
             return None
         best = max(found, key=lambda route: route.destination.prefixlen)
-        own = best.flags & (RouteFlag.HOST | RouteFlag.GATEWAY) == RouteFlag.HOST
+        own = best.flags & (RouteFlag.HOST | RouteFlag.PINNED) == RouteFlag.HOST | RouteFlag.PINNED
         ifnet = _holder(vnet, address) if own else vnet.find(best.interface)
         return ifnet.name if ifnet is not None and ifnet.up else None
 

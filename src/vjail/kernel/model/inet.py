@@ -199,14 +199,9 @@ class InetLayer:
         """arprequest, nd6_ns_output."""
         mark = Mark(Step.ASKED, device, str(address), mark)
         if isinstance(address, IPv4Address):
-            sender = next(
-                (
-                    held.address.address
-                    for held in device.ifnet.addresses
-                    if isinstance(held.address, Inet) and _same_net(held.address, address)
-                ),
-                None,
-            )
+            own = [held.address for held in device.ifnet.addresses if isinstance(held.address, Inet)]
+            # Where none is on its network (a host route onto the interface), the last address asks.
+            sender = next((each.address for each in own if _same_net(each, address)), own[-1].address if own else None)
             if sender is None:
                 self._ether.lost(device, mark, Loss.NO_SOURCE)
                 return
