@@ -56,6 +56,9 @@ GOOD = {
     "nat on vtnet0 inet from 10.0.0.0/8 to any -> { 192.0.2.1, 192.0.2.2 }": [
         "nat on vtnet0 inet from 10.0.0.0/8 to any -> { 192.0.2.1, 192.0.2.2 } round-robin",
     ],
+    "nat on vtnet0 from 10.0.0.0/8 -> 192.0.2.1 port 1024:65535 static-port": [
+        "nat on vtnet0 inet from 10.0.0.0/8 to any -> 192.0.2.1 static-port",
+    ],
     "nat pass on vtnet0 from 10.0.0.0/8 -> 192.0.2.1 static-port": [
         "nat pass on vtnet0 inet from 10.0.0.0/8 to any -> 192.0.2.1 static-port",
     ],

@@ -118,7 +118,8 @@ class TranslationGrammar:
             return rule
         if rule.action is not Action.NAT or rule.pool is None:
             self.tokens.fail("the 'static-port' option is only valid with nat rules")
-        if rule.pool.ports != NAT_PORTS:
+        if rule.pool.ports[0] != NAT_PORTS[0] and rule.pool.ports[1] != NAT_PORTS[1]:
+            # pfctl minds a range only that begins and ends elsewhere: `port 1024:65535 static-port` is taken.
             self.tokens.fail("the 'static-port' option can't be used when specifying a port range")
         return replace(rule, pool=replace(rule.pool, ports=(0, 0)))
 
