@@ -154,3 +154,29 @@ def test_service_pf(lab: Rehearsal) -> None:
     assert said(lab, "-s rules") == "block drop in all\n"
     assert lab.type("h", "service pf onestatus").both.startswith("Status: Enabled for 0 days ")
     assert lab.type("h", "service pf onestop").both == "Disabling pf.\n"
+
+
+def test_timeouts_and_limits_that_were_set_are_shown(lab: Rehearsal) -> None:
+    assert said(lab, "-f -", "set optimization aggressive\nset timeout udp.first 7\nset limit states 80000\n") == ""
+    shown = said(lab, "-s timeouts").splitlines()
+    assert "tcp.established           18000s" in shown
+    assert "udp.first                     7s" in shown
+    assert "interval                     10s" in shown
+    assert said(lab, "-s memory").splitlines()[0] == "states        hard limit    80000"
+    assert said(lab, "-f -", "pass all\n") == ""
+    assert "udp.first                    60s" in said(lab, "-s timeouts").splitlines()
+    assert said(lab, "-s memory").splitlines()[0] == "states        hard limit   100000"
+
+
+def test_a_limit_of_connections_is_told_and_loaded(lab: Rehearsal) -> None:
+    rule = "pass in proto tcp from any to any port 22 keep state (max-src-conn 5, overload <slow> flush)\n"
+    assert said(lab, "-f -", rule) == "stdin:1: without effect in vjail's pf (docs/pf.md): max-src-conn, overload\n"
+    assert said(lab, "-s rules") == (
+        "pass in proto tcp from any to any port = ssh flags S/SA keep state "
+        "(source-track rule, max-src-conn 5, overload <slow> flush)\n"
+    )
+
+
+def test_services_that_freebsd_names_are_known_without_a_machine(lab: Rehearsal) -> None:
+    rule = "block out proto { tcp udp } to port { 137:139, microsoft-ds, netbios-ns, whois, mdns, spamd, sane-port }\n"
+    assert said(lab, "-nf -", rule) == ""

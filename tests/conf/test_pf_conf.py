@@ -144,8 +144,17 @@ BAD = {
     "pf.conf:1: error setting skip interface(s)",
     "pass in route-to (vtnet0 10.0.2.2)": "pf.conf:1: route-to is not there in vjail's pf (docs/pf.md)",
     "pass user root": "pf.conf:1: user is not there in vjail's pf (docs/pf.md)",
-    "pass keep state (max 10)": "pf.conf:1: the state option max is not there in vjail's pf (docs/pf.md)",
-    "set timeout interval 10": "pf.conf:1: set timeout is not there in vjail's pf (docs/pf.md)",
+    "pass keep state (if-bound)": "pf.conf:1: the state option if-bound is not there in vjail's pf (docs/pf.md)",
+    "pass keep state (tcp.slow 10)": "pf.conf:1: illegal timeout name tcp.slow",
+    "pass keep state (frag 10)": "pf.conf:1: illegal state timeout frag",
+    "pass keep state (sloppy, sloppy)": "pf.conf:1: state sloppy option: multiple definitions",
+    "pass keep state ()": "pf.conf:1: syntax error",
+    "set timeout tcp.slow 10": "pf.conf:1: unknown timeout tcp.slow",
+    "set limit cows 10": "pfctl: Bad pool name.\npf.conf:1: unable to set limit cows 10",
+    "set optimization hasty": "pfctl: invalid state timeouts optimization\npf.conf:1: unknown optimization hasty",
+    "pass all\nset limit states 10": (
+        "pf.conf:2: Rules must be in order: options, normalization, queueing, translation, filtering"
+    ),
     "altq on vtnet0 cbq": "pf.conf:1: altq is not there in vjail's pf (docs/pf.md)",
     "scrub all random-id": "pf.conf:1: scrub's random-id is not there in vjail's pf (docs/pf.md)",
     "bogus": "pf.conf:1: syntax error",
@@ -160,6 +169,68 @@ def test_errors(text: str) -> None:
     said = reading(f"{text}\n")
     assert said.err == f"{BAD[text]}\n"
     assert said.parsed.errors
+
+
+STATE_OPTIONS = {
+    "max-src-conn 5, max-src-conn-rate 3/60, overload <slow> flush global": (
+        "source-track rule, max-src-conn 5, max-src-conn-rate 3/60, overload <slow> flush global, src.track 60"
+    ),
+    "max 4096 source-track rule max-src-nodes 512": (
+        "max 4096, source-track rule, max-src-nodes 512, adaptive.start 2454, adaptive.end 4908"
+    ),
+    "sloppy, max-src-states 3, no-sync": "no-sync, source-track global, max-src-states 3, sloppy",
+    "tcp.tsdiff 5, tcp.established 60": "tcp.established 60, tcp.tsdiff 5",
+    "source-track, src.track 9": "source-track global, src.track 9",
+}
+"""What may stand behind `keep state`, and how pfctl prints it."""
+
+
+@pytest.mark.parametrize("written", STATE_OPTIONS)
+def test_options_of_states_are_kept_and_those_that_limit_are_told(written: str) -> None:
+    said = reading(f"pass in proto tcp from any to port 22 flags S/SA \\\n keep state ({written})\n")
+    assert not said.parsed.errors
+    assert said.rules() == [
+        f"pass in proto tcp from any to any port = 22 flags S/SA keep state ({STATE_OPTIONS[written]})"
+    ]
+    limiting = ", ".join(re.findall(r"max[a-z-]*|overload", written))
+    assert said.err == (f"pf.conf:2: without effect in vjail's pf (docs/pf.md): {limiting}\n" if limiting else "")
+
+
+def test_options_of_states_that_exclude_each_other() -> None:
+    assert reading("pass keep state (source-track global, max-src-conn 5)\n").err.endswith(
+        "pf.conf:1: 'max-src-conn' is incompatible with 'source-track global'\n"
+    )
+    assert reading("pass keep state (overload <t>)\n").err.endswith(
+        "pf.conf:1: 'overload' requires 'max-src-conn' or 'max-src-conn-rate'\n"
+        "pf.conf:1: skipping rule due to errors\npf.conf:1: rule expands to no valid combination\n"
+    )
+
+
+def test_timeouts_and_limits_are_kept() -> None:
+    said = reading(
+        "set limit { states 80000, frags 20000\n src-nodes 20000 }\nset optimization aggressive\n"
+        "set timeout { interval 5, tcp.closing 61 }\nset fail-policy return\n"
+    )
+    assert said.err == ""
+    assert said.out == (
+        "set limit states 80000\nset limit frags 20000\nset limit src-nodes 20000\nset optimization aggressive\n"
+        "set timeout interval 5\nset timeout tcp.closing 61\nset fail-policy return\n"
+    )
+    assert dict(said.parsed.options.limits) == {"states": 80000, "frags": 20000, "src-nodes": 20000}
+    timeouts = dict(said.parsed.options.timeouts)
+    assert (timeouts["tcp.closing"], timeouts["tcp.established"], timeouts["interval"]) == (61, 18000, 5)
+
+
+def test_problems_know_their_places() -> None:
+    said = reading('if = "vtnet0"\npass on $if from any \\\n to nowhere\npass user root\npass all\nset bogus\n')
+    found = [(each.fault.value, str(each.span), each.span.text, each.rule.text) for each in said.parsed.problems]
+    assert found == [
+        ("elsewhere", "pf.conf:3:5", "nowhere", "pass on $if from any \\\n to nowhere"),
+        ("unsupported", "pf.conf:4:6", "user", "pass user"),
+        ("wrong", "pf.conf:6:5", "bogus", "set bogus"),
+    ]
+    (macro,) = reading('if = "a b"\npass on $if all\n').parsed.problems
+    assert (str(macro.span), macro.span.text) == ("pf.conf:2:9", "$if")
 
 
 def test_a_file_without_a_newline_at_its_end_is_a_syntax_error() -> None:

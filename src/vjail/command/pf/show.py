@@ -6,6 +6,7 @@ from vjail.command.pf.options import Options
 from vjail.command.pf.surroundings import printed_names
 from vjail.conf.pf.printer import Names, rule_text
 from vjail.conf.pf.rules import Direction, Rule, Table, TableAddress
+from vjail.conf.pf.words import LIMITS, TIMEOUTS
 from vjail.kernel.pf import PacketFilter, PfEndpoint, PfState
 from vjail.session import Session
 
@@ -14,13 +15,6 @@ _COUNTERS = (
     "match", "bad-offset", "fragment", "short", "normalize", "memory", "bad-timestamp", "congestion", "ip-option",
     "proto-cksum", "state-mismatch", "state-insert", "state-limit", "src-limit", "synproxy", "map-failed",
 )  # fmt: skip
-_TIMEOUTS = {
-    "tcp.first": 120, "tcp.opening": 30, "tcp.established": 86400, "tcp.closing": 900, "tcp.finwait": 45,
-    "tcp.closed": 90, "tcp.tsdiff": 30, "udp.first": 60, "udp.single": 30, "udp.multiple": 60, "icmp.first": 20,
-    "icmp.error": 10, "other.first": 60, "other.single": 30, "other.multiple": 60, "frag": 30, "interval": 10,
-    "adaptive.start": 60000, "adaptive.end": 120000, "src.track": 0,
-}  # fmt: skip
-_LIMITS = {"states": 100000, "src-nodes": 10000, "frags": 5000, "table-entries": 200000}
 
 
 class Show:
@@ -191,12 +185,12 @@ class Show:
 
     def _timeouts(self) -> None:
         self._title("TIMEOUTS:")
-        for name, value in _TIMEOUTS.items():
+        for name, value in (TIMEOUTS | dict(self._filter.options.timeouts)).items():
             self._session.out(f"{name:<20} {value:>10}{' states' if name.startswith('adaptive') else 's'}\n")
 
     def _limits(self) -> None:
         self._title("LIMITS:")
-        for name, value in _LIMITS.items():
+        for name, value in (LIMITS | dict(self._filter.options.limits)).items():
             self._session.out(f"{name:<13} hard limit {value:>8}\n")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vjail.conf.pf.rules import Action, PfOptions, Rule, Ruleset, Table
+from vjail.conf.pf.tokens import Problem
 
 
 @dataclass(slots=True)
@@ -62,3 +63,5 @@ class Parsed:
     load_anchors: list[tuple[str, str]] = field(default_factory=list)
     """Anchors and the files they are loaded from afterwards."""
     errors: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    """What was said of it."""

@@ -125,6 +125,9 @@ def _filter_problems(rule: Rule) -> Iterator[str]:
     for proto, name, family in ((ICMP, "icmp", Family.INET6), (ICMP6, "icmp6", Family.INET)):
         if rule.proto == proto and rule.family is family:
             yield f"proto {name} doesn't match address family inet{'6' if family is Family.INET6 else ''}"
+    counted = rule.state_options
+    if counted.overload and not counted.max_src_conn and not counted.max_src_conn_rate[0]:
+        yield "'overload' requires 'max-src-conn' or 'max-src-conn-rate'"
     if rule.allow_opts and rule.action is not Action.PASS:
         yield "allow-opts can only be specified for pass rules"
     if rule.answer is Answer.RETURN_RST and rule.proto != TCP:

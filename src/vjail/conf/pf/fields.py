@@ -25,7 +25,7 @@ from vjail.conf.pf.rules import (
     TableAddress,
     TcpFlags,
 )
-from vjail.conf.pf.tokens import Tokens
+from vjail.conf.pf.tokens import Fault, Tokens
 from vjail.conf.pf.words import ICMP, ICMP6, flags_bits, icmp_code, icmp_type
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class Fields:
             name = tokens.string()
             known = self.around.protocols.get(name)
             if known is None:
-                tokens.fail(f"unknown protocol {name}")
+                tokens.fail(f"unknown protocol {name}", Fault.ELSEWHERE)
             number = known
         if number == 0:
             tokens.fail("proto 0 cannot be used")
@@ -166,8 +166,7 @@ class Fields:
         try:
             return hosts(word, self.around)
         except NoHost as error:
-            self.tokens.err(str(error))
-            self.tokens.fail("could not parse host specification")
+            self.tokens.fail("could not parse host specification", Fault.ELSEWHERE, first=str(error))
 
     def _range(self, first: list[Host], last: list[Host]) -> Host:
         ends = [_single(each) for each in (first, last)]
@@ -255,7 +254,7 @@ class Fields:
             return number
         port = self.around.port(word)
         if port is None:
-            self.tokens.fail(f"unknown port {word}")
+            self.tokens.fail(f"unknown port {word}", Fault.ELSEWHERE)
         return port
 
     # --- TCP flags, ICMP, type of service ---

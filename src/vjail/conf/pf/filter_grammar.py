@@ -21,17 +21,15 @@ from vjail.conf.pf.rules import (
     Keep,
     Part,
     Rule,
+    StateOptions,
     TcpFlags,
 )
+from vjail.conf.pf.state_grammar import StateGrammar
 from vjail.conf.pf.tokens import Tokens
 from vjail.conf.pf.words import TCP, icmp_code
 
 _SYN, _SYN_ACK = 0x02, 0x12
 _UNREACH, _UNREACH6 = 3, 1
-_STATE_OPTIONS = (
-    "max", "max-src-states", "max-src-conn", "max-src-conn-rate", "overload", "max-src-nodes", "source-track",
-    "if-bound",
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -43,7 +41,7 @@ class FilterOptions:
     icmp: list[IcmpItem] | None = None
     tos: int | None = None
     keep: Keep | None = None
-    no_sync: bool = False
+    state_options: StateOptions = StateOptions()
     allow_opts: bool = False
     label: str = ""
     tag: str = ""
@@ -96,7 +94,7 @@ class FilterGrammar:
             family=decided(decided(family, sides.source.hosts), sides.destination.hosts),
             tcp_flags=flags,
             keep=keep,
-            no_sync=options.no_sync,
+            state_options=options.state_options,
             allow_opts=options.allow_opts,
         )
         return self.expand(rule, Lists(interfaces, protocols, options.icmp, sides))
@@ -205,16 +203,7 @@ class FilterGrammar:
             tokens.unsupported("synproxy state")
         options.keep = {"no": Keep.NO, "keep": Keep.STATE, "modulate": Keep.MODULATE}[word]
         if word != "no" and tokens.accept("("):
-            self._state_options(options)
-
-    def _state_options(self, options: FilterOptions) -> None:
-        tokens = self.tokens
-        while not tokens.accept(")"):
-            if tokens.at(*_STATE_OPTIONS) or tokens.at_kind(Kind.STRING):
-                tokens.unsupported(f"the state option {tokens.take().text}")
-            if tokens.expect("no-sync", "floating", "sloppy") == "no-sync":
-                options.no_sync = True
-            tokens.accept(",")
+            options.state_options = StateGrammar(tokens).read()
 
     def _probability(self) -> float:
         tokens = self.tokens

@@ -50,20 +50,32 @@ class _File:
 
 
 class Lexer:
-    """Gives the tokens of a file, and of the files it includes. `complain` is told the line and what is wrong there."""
+    """Gives the tokens of a file, and of the files it includes. `complain` is told the line, what is wrong there, and the place."""
 
-    def __init__(self, source: Source, complain: Callable[[str, int, str], None]) -> None:
+    def __init__(self, source: Source, complain: Callable[[str, int, str, Span], None]) -> None:
         self._files = [_File(source, source.data.decode("latin-1"))]
         self._complain = complain
         self.macros: dict[str, str] = {}
         self._macro: str | None = None
         self._macro_at = 0
+        self._macro_in_file = 0
+        """Where the `$` of the macro stands."""
         self._pushed: list[str] = []
         self._line = 1
 
     def include(self, source: Source) -> None:
         """Read another file from here on, then go on."""
         self._files.append(_File(source, source.data.decode("latin-1")))
+
+    @property
+    def here(self) -> Span:
+        """The place where the reading is."""
+        return Span(self._files[-1].source, self._at, self._at)
+
+    @property
+    def _at(self) -> int:
+        """The place in the file without what was put back."""
+        return max(self._files[-1].at - len(self._pushed), 0)
 
     @property
     def name(self) -> str:
@@ -77,16 +89,17 @@ class Lexer:
                 pass
             file = self._files[-1]
             self._line = file.line
-            start = file.at - (1 if character and self._macro is None else 0)
+            start = self._macro_in_file if self._macro is not None else self._at - (1 if character else 0)
             if character == "#":
                 while (character := self._get()) not in ("\n", _END):
                     pass
             if character == "$" and self._macro is None:
                 name = self._name()
                 if name not in self.macros:
-                    self._complain(self.name, self._line, f"macro '{name}' not defined")
+                    span = Span(file.source, start, self._at)
+                    self._complain(self.name, self._line, f"macro '{name}' not defined", span)
                     return self._skip_line(start)
-                self._macro, self._macro_at = self.macros[name], 0
+                self._macro, self._macro_at, self._macro_in_file = self.macros[name], 0, start
                 continue
             return self._token(character, start)
 
@@ -116,13 +129,15 @@ class Lexer:
 
     def _made(self, kind: Kind, text: str, start: int) -> Token:
         file = self._files[-1]
-        return Token(kind, text, self._line, Span(file.source, min(start, file.at), file.at))
+        end = self._at
+        return Token(kind, text, self._line, Span(file.source, min(start, end), end))
 
     def _quoted(self, quote: str, start: int) -> Token:
         text: list[str] = []
         while (character := self._get(quoted=True)) != quote:
             if character == _END:
-                self._complain(self.name, self._line, "reached end of file while parsing quoted string")
+                here = Span(self.here.source, start, self._at)
+                self._complain(self.name, self._line, "reached end of file while parsing quoted string", here)
                 break
             if character == "\n":
                 self._files[-1].line += 1

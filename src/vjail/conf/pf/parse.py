@@ -6,7 +6,7 @@ What pfctl prints while it reads (`-v`) goes to `out`, its messages to `err`. So
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from vjail.conf.pf.drafts import Draft, Parsed
@@ -24,8 +24,9 @@ from vjail.conf.pf.rules import (
     Rule,
 )
 from vjail.conf.pf.table_grammar import TableGrammar
-from vjail.conf.pf.tokens import Recover, Tokens
+from vjail.conf.pf.tokens import Fault, Recover, Tokens
 from vjail.conf.pf.translation_grammar import TranslationGrammar
+from vjail.conf.pf.words import LIMITS, OPTIMIZATIONS, TIMEOUTS
 from vjail.conf.position import Source
 
 _ORDER = "Rules must be in order: options, normalization, queueing, translation, filtering"
@@ -87,6 +88,7 @@ class _Parser:
             try:
                 if self.tokens.at_kind(Kind.END):
                     break
+                self.tokens.begin()
                 self._statement()
                 self.tokens.end_of_line()
             except Recover:
@@ -94,6 +96,7 @@ class _Parser:
                 if not self.tokens.skip_line():
                     break
         self.parsed.errors = self.tokens.errors
+        self.parsed.problems = self.tokens.problems
         return self.parsed
 
     def _statement(self) -> None:
@@ -209,9 +212,19 @@ class _Parser:
             case "optimization":
                 name = tokens.string()
                 self.check_order(_Order.OPTION)
-                if name != "normal":
-                    tokens.unsupported(f"set optimization {name}")
-                self._option("set optimization normal\n")
+                if name.lower() not in OPTIMIZATIONS:
+                    tokens.err("pfctl: invalid state timeouts optimization")
+                    tokens.fail(f"unknown optimization {name}")
+                self._option(f"set optimization {name}\n", timeouts=self._timeouts(OPTIMIZATIONS[name.lower()]))
+            case "timeout":
+                self._each(self._timeout)
+            case "limit":
+                self._each(self._limit)
+            case "fail-policy":
+                # What a packet is answered that finds no room for a state; there always is.
+                policy = tokens.expect("drop", "return")
+                self.out(f"set fail-policy {policy}\n")
+                self.check_order(_Order.OPTION)
             case "state-policy":
                 if tokens.expect("floating", "if-bound") == "if-bound":
                     tokens.unsupported("set state-policy if-bound")
@@ -219,7 +232,49 @@ class _Parser:
             case _:
                 tokens.unsupported(f"set {word}")
 
-    def _option(self, said: str, **changed: str | Debug | tuple[str, ...]) -> None:
+    def _each(self, item: Callable[[], None]) -> None:
+        """One setting, or several in braces."""
+        tokens = self.tokens
+        if not tokens.accept("{"):
+            item()
+            return
+        tokens.newlines()
+        item()
+        tokens.newlines()
+        while not tokens.accept("}"):
+            tokens.accept(",")
+            item()
+            tokens.newlines()
+
+    def _timeout(self) -> None:
+        tokens = self.tokens
+        name = tokens.accept("interval") or tokens.string()
+        seconds = self._setting()
+        if name not in TIMEOUTS:
+            tokens.fail(f"unknown timeout {name}")
+        self._option(f"set timeout {name} {seconds}\n", timeouts=self._timeouts({name: seconds}))
+
+    def _limit(self) -> None:
+        tokens = self.tokens
+        name = tokens.string()
+        number = self._setting()
+        if name not in LIMITS:
+            tokens.err("pfctl: Bad pool name.")
+            tokens.fail(f"unable to set limit {name} {number}")
+        limits = {**dict(self.parsed.options.limits), name: number}
+        self._option(f"set limit {name} {number}\n", limits=tuple(limits.items()))
+
+    def _setting(self) -> int:
+        number = self.tokens.number()
+        self.check_order(_Order.OPTION)
+        if not 0 <= number <= 0xFFFFFFFF:
+            self.tokens.fail("only positive values permitted")
+        return number
+
+    def _timeouts(self, changed: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+        return tuple({**dict(self.parsed.options.timeouts), **changed}.items())
+
+    def _option(self, said: str, **changed: str | Debug | tuple[str, ...] | tuple[tuple[str, int], ...]) -> None:
         if self.with_options:
             self.out(said)
             self.parsed.options = replace(self.parsed.options, **changed)  # type: ignore[arg-type]
@@ -275,7 +330,7 @@ class _Parser:
             source = Source(name, self.around.read(name))
         except Unreadable as error:
             tokens.err(f"pfctl: {name}: {error}")
-            tokens.fail(f"failed to include file {name}")
+            tokens.fail(f"failed to include file {name}", Fault.ELSEWHERE)
         tokens.lexer.include(source)
 
     def _load(self) -> None:

@@ -25,6 +25,7 @@ from vjail.conf.pf.rules import (
     RangeAddress,
     Rule,
     RuleAddress,
+    StateOptions,
     TableAddress,
 )
 from vjail.conf.pf.words import TCP, flags_text, icmp_code_name, icmp_type_name
@@ -160,8 +161,8 @@ def _effects(rule: Rule, anchor: str) -> Iterator[str]:
         yield f" {rule.keep.value}"
     if rule.probability is not None:
         yield f" probability {f'{rule.probability * 100:f}'.rstrip('0').rstrip('.')}%"
-    if rule.no_sync:
-        yield " (no-sync)"
+    if rule.state_options != StateOptions():
+        yield f" ({', '.join(_state_options(rule.state_options))})"
     if rule.min_ttl:
         yield f" min-ttl {rule.min_ttl}"
     if rule.max_mss:
@@ -176,6 +177,29 @@ def _effects(rule: Rule, anchor: str) -> Iterator[str]:
         yield f" tag {rule.tag}"
     if rule.tagged:
         yield f"{' !' if rule.tagged_not else ''} tagged {rule.tagged}"
+
+
+def _state_options(options: StateOptions) -> Iterator[str]:
+    if options.max:
+        yield f"max {options.max}"
+    if options.no_sync:
+        yield "no-sync"
+    if options.track:
+        yield f"source-track {options.track}"
+    if options.max_src_states:
+        yield f"max-src-states {options.max_src_states}"
+    if options.max_src_conn:
+        yield f"max-src-conn {options.max_src_conn}"
+    if options.max_src_conn_rate[0]:
+        yield "max-src-conn-rate {}/{}".format(*options.max_src_conn_rate)
+    if options.max_src_nodes:
+        yield f"max-src-nodes {options.max_src_nodes}"
+    if options.overload:
+        yield f"overload <{options.overload}>{f' {options.flush}' if options.flush else ''}"
+    if options.sloppy:
+        yield "sloppy"
+    for name, value in options.timeouts:
+        yield f"{name} {value}"
 
 
 def _pool(pool: Pool, rule: Rule) -> str:

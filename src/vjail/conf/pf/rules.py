@@ -227,6 +227,27 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class StateOptions:
+    """What stands in parentheses behind `keep state`: kept and shown, without effect; 0 and empty is not given.
+
+    `track` is whose sources are counted, `rule` or `global`; `max_src_conn_rate` connections and the seconds they are
+    counted in; `flush` the words behind `overload`; `timeouts` are in seconds, or in states.
+    """
+
+    max: int = 0
+    no_sync: bool = False
+    track: str = ""
+    max_src_states: int = 0
+    max_src_conn: int = 0
+    max_src_conn_rate: tuple[int, int] = (0, 0)
+    max_src_nodes: int = 0
+    overload: str = ""
+    flush: str = ""
+    sloppy: bool = False
+    timeouts: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule, with nothing left to expand. `interface` may be a group's name; `proto` None is every protocol."""
 
@@ -245,7 +266,7 @@ class Rule:
     icmp: Icmp | None = None
     tos: int | None = None
     keep: Keep = Keep.NO
-    no_sync: bool = False
+    state_options: StateOptions = StateOptions()
     probability: float | None = None
     """Of a match, above 0 to 1."""
     allow_opts: bool = False
@@ -321,6 +342,10 @@ class PfOptions:
     skip: tuple[str, ...] = ()
     debug: Debug = Debug.URGENT
     loginterface: str = ""
+    timeouts: tuple[tuple[str, int], ...] = ()
+    """By name: those that were set; they are shown, and have no effect."""
+    limits: tuple[tuple[str, int], ...] = ()
+    """The same of `set limit`."""
 
 
 class Section(enum.Flag):

@@ -10,7 +10,7 @@ from vjail.conf.pf.hosts import Host, NoHost, Surroundings, Unreadable, hosts
 from vjail.conf.pf.lexer import Kind
 from vjail.conf.pf.printer import address_text
 from vjail.conf.pf.rules import InterfaceAddress, NetAddress, RangeAddress, Table, TableEntry
-from vjail.conf.pf.tokens import Tokens
+from vjail.conf.pf.tokens import Fault, Tokens
 
 
 class TableGrammar:
@@ -84,10 +84,9 @@ class TableGrammar:
         try:
             return entries_of(self.around.read(path).decode(errors="replace"), self.around)
         except Unreadable as error:
-            self.tokens.fail(f'cannot load "{path}": {error}')
+            self.tokens.fail(f'cannot load "{path}": {error}', Fault.ELSEWHERE)
         except NoHost as error:
-            self.tokens.err(str(error))
-            self.tokens.fail(f'file "{path}" contains bad data')
+            self.tokens.fail(f'file "{path}" contains bad data', Fault.ELSEWHERE, first=str(error))
 
 
 def entries_of(text: str, around: Surroundings) -> list[TableEntry]:

@@ -6,14 +6,39 @@ not said (yacc(1)). Knows nothing of what stands in the file.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 from vjail.conf.pf.lexer import Kind, Lexer, Token
-from vjail.conf.position import Source
+from vjail.conf.position import Source, Span
 
 _GOOD_AGAIN = 3
 """Tokens."""
+
+
+class Fault(enum.Enum):
+    """What a problem is."""
+
+    WRONG = "wrong"
+    """pfctl(8) takes it nowhere."""
+    ELSEWHERE = "elsewhere"
+    """Whether pfctl takes it hangs on what is not in the file: another file, the name of a host or a service."""
+    UNSUPPORTED = "unsupported"
+    """pfctl takes it, vjail does not."""
+    WITHOUT_EFFECT = "without effect"
+    """vjail takes it too, and nothing comes of it. No error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that was said of a file, without the file's name and line; `rule` is what it was said in."""
+
+    fault: Fault
+    text: str
+    span: Span
+    rule: Span
 
 
 class Recover(Exception):
@@ -24,12 +49,15 @@ class Tokens:
     """The tokens of a file. `err` takes lines for standard error, without their newline."""
 
     def __init__(self, source: Source, err: Callable[[str], None]) -> None:
-        self.lexer = Lexer(source, self._complain_at)
+        self.lexer = Lexer(source, self._complain_of_token)
         self.errors = 0
+        self.problems: list[Problem] = []
         self.err = err
         self._token: Token | None = None
         self._line = 1
         self._recovering = 0
+        self._first: Token | None = None
+        self._last: Token | None = None
 
     # --- looking and taking ---
 
@@ -41,9 +69,13 @@ class Tokens:
             self._line = self._token.line
         return self._token
 
+    def begin(self) -> None:
+        """A statement begins: it is what problems are in from now on."""
+        self._first = self.peek
+
     def take(self) -> Token:
         """The next token, taken."""
-        token = self.peek
+        token = self._last = self.peek
         self._token = None
         self._recovering = max(self._recovering - 1, 0)
         return token
@@ -92,18 +124,29 @@ class Tokens:
 
     # --- errors ---
 
-    def complain(self, text: str) -> None:
+    def complain(self, text: str, fault: Fault = Fault.WRONG) -> None:
         """Say what is wrong where the reading is, and go on."""
-        self._complain_at(self.lexer.name, self._line, text)
+        self._complain_at(self.lexer.name, self._line, text, fault)
 
-    def fail(self, text: str) -> NoReturn:
-        """Say what is wrong and give this line up."""
-        self.complain(text)
+    def fail(self, text: str, fault: Fault = Fault.WRONG, *, first: str = "") -> NoReturn:
+        """Say what is wrong and give this line up; `first`: what is said of it before, without a place."""
+        if first:
+            self.err(first)
+        self._complain_at(self.lexer.name, self._line, text, fault, first)
         self.give_up()
 
     def unsupported(self, what: str) -> NoReturn:
         """Say that vjail does not do this, and give the line up."""
-        self.fail(f"{what} is not there in vjail's pf (docs/pf.md)")
+        if self._token is not None and self._token.kind is Kind.KEYWORD and self._token.text in what:
+            self._last = self._token
+        self.fail(f"{what} is not there in vjail's pf (docs/pf.md)", Fault.UNSUPPORTED)
+
+    def without_effect(self, what: str, token: Token) -> None:
+        """Say that nothing comes of this, and go on; no error."""
+        self._last = token
+        text = f"without effect in vjail's pf (docs/pf.md): {what}"
+        self._note(text, Fault.WITHOUT_EFFECT)
+        self.err(f"{self.lexer.name}:{token.line}: {text}")
 
     def give_up(self) -> NoReturn:
         """Give this line up; why was said."""
@@ -112,9 +155,14 @@ class Tokens:
 
     def syntax_error(self) -> NoReturn:
         """What is next does not belong here."""
-        _ = self.peek
+        if not self.at_kind(Kind.BAD):
+            self._last = self.peek
         if self._recovering:
             self.errors += 1
+        elif self.at_kind(Kind.BAD):
+            # What is wrong with it was said with its place.
+            self.errors += 1
+            self.err(f"{self.lexer.name}:{self._line}: syntax error")
         else:
             self.complain("syntax error")
         self.give_up()
@@ -129,6 +177,17 @@ class Tokens:
         self.take()
         return more
 
-    def _complain_at(self, name: str, line: int, text: str) -> None:
+    def _complain_of_token(self, name: str, line: int, text: str, span: Span) -> None:
+        self._last = Token(Kind.BAD, "", line, span)
+        self._complain_at(name, line, text)
+
+    def _complain_at(self, name: str, line: int, text: str, fault: Fault = Fault.WRONG, first: str = "") -> None:
         self.errors += 1
+        self._note(f"{first}: {text}" if first else text, fault)
         self.err(f"{name}:{line}: {text}")
+
+    def _note(self, text: str, fault: Fault) -> None:
+        here = self._last.span if self._last is not None else self.lexer.here
+        first = self._first.span if self._first is not None and self._first.span.source is here.source else here
+        whole = Span(here.source, min(first.start, here.start), here.end)
+        self.problems.append(Problem(fault, text, here, whole))

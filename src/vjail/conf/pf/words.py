@@ -23,6 +23,36 @@ state-defaults state-policy static-port sticky-address syncookies synproxy table
 timeout to tos ttl upperlimit urpf-failed user"""
 KEYWORDS = frozenset(_KEYWORDS.split())
 
+TIMEOUTS = {
+    "tcp.first": 120, "tcp.opening": 30, "tcp.established": 86400, "tcp.closing": 900, "tcp.finwait": 45,
+    "tcp.closed": 90, "tcp.tsdiff": 30, "udp.first": 60, "udp.single": 30, "udp.multiple": 60, "icmp.first": 20,
+    "icmp.error": 10, "other.first": 60, "other.single": 30, "other.multiple": 60, "frag": 30, "interval": 10,
+    "adaptive.start": 60000, "adaptive.end": 120000, "src.track": 0,
+}  # fmt: skip
+"""pf's timeouts in pfctl's order, and what they are where nothing is set: seconds, of adaptive ones states."""
+_TCP_TIMEOUTS = (
+    "tcp.first",
+    "tcp.opening",
+    "tcp.established",
+    "tcp.closing",
+    "tcp.finwait",
+    "tcp.closed",
+    "tcp.tsdiff",
+)
+_SATELLITE = (180, 35, 86400, 905, 50, 95, 60)
+OPTIMIZATIONS = {
+    name: dict(zip(_TCP_TIMEOUTS, values, strict=True))
+    for name, values in {
+        "normal": (120, 30, 86400, 900, 45, 90, 30),
+        "satellite": _SATELLITE,
+        "high-latency": _SATELLITE,
+        "conservative": (3600, 900, 432000, 3600, 600, 180, 60),
+        "aggressive": (30, 5, 18000, 60, 30, 30, 10),
+    }.items()
+}
+"""The timeouts that `set optimization` sets."""
+LIMITS = {"states": 100000, "src-nodes": 10000, "frags": 5000, "table-entries": 200000}
+
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 WITH_PORTS = (TCP, UDP)
 TCP_FLAGS = "FSRPAUEW"
