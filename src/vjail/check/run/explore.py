@@ -8,6 +8,7 @@ from vjail.check.finding import Finding
 from vjail.check.run import explain, failures, orders
 from vjail.check.run.alike import form, is_tellable, retold
 from vjail.check.run.groups import groups
+from vjail.check.run.packet_filter import packet_filter
 from vjail.check.run.stage import Stage, stages
 from vjail.check.subject import HostSubject, JailSubject, Subject
 from vjail.rehearsal import NotModelled
@@ -26,6 +27,7 @@ def explore(subject: Subject) -> Iterator[Finding]:
 
 def _host(host: HostSubject, stage: Stage) -> Iterator[Finding]:
     jails = [jail for jail in host.jails if not jail.jail.failed and jail.checked.ok]
+    yield from packet_filter(host, stage)
     yield from explain.granted(host, stage.granted)
     standing = stage.interfaces()
     known: dict[tuple[str, ...], tuple[Sequence[JailSubject], list[Finding]]] = {}
