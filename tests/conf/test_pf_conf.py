@@ -46,6 +46,11 @@ GOOD = {
         "pass proto udp from any port 1024 >< 2000 to any port != domain keep state",
     ],
     "pass from 10.0.0.1 - 10.0.0.9 to 10/8": ["pass inet from 10.0.0.1 - 10.0.0.9 to 10.0.0.0/8 flags S/SA keep state"],
+    "block in quick on vtnet0 from { no-route, urpf-failed } to any": [
+        "block drop in quick on vtnet0 from no-route to any",
+        "block drop in quick on vtnet0 from urpf-failed to any",
+    ],
+    "block inet from ! no-route to no-route": ["block drop inet from ! no-route to no-route"],
     "pass proto tcp flags any modulate state": ["pass proto tcp all flags any modulate state"],
     'pass tag web label "$if:$proto" probability 20%': [
         'pass all flags S/SA keep state probability 20% label "any:0" tag web',
@@ -144,6 +149,16 @@ BAD = {
     "pf.conf:1: error setting skip interface(s)",
     "pass in route-to (vtnet0 10.0.2.2)": "pf.conf:1: route-to is not there in vjail's pf (docs/pf.md)",
     "pass user root": "pf.conf:1: user is not there in vjail's pf (docs/pf.md)",
+    "block from any to urpf-failed": 'pf.conf:1: "urpf-failed" is not permitted in a destination address',
+    "block out from no-route": (
+        "pf.conf:1: no-route but in a filter rule for `in`, or for both directions, is not there in vjail's pf "
+        "(docs/pf.md)"
+    ),
+    "nat on vtnet0 from no-route to any -> (vtnet0)": (
+        "pf.conf:1: no-route but in a filter rule for `in`, or for both directions, is not there in vjail's pf "
+        "(docs/pf.md)"
+    ),
+    "table <t> { no-route }": 'pf.conf:1: "no-route" is not permitted inside tables',
     "pass keep state (if-bound)": "pf.conf:1: the state option if-bound is not there in vjail's pf (docs/pf.md)",
     "pass keep state (tcp.slow 10)": "pf.conf:1: illegal timeout name tcp.slow",
     "pass keep state (frag 10)": "pf.conf:1: illegal state timeout frag",

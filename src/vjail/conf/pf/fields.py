@@ -22,8 +22,10 @@ from vjail.conf.pf.rules import (
     PortOp,
     Ports,
     RangeAddress,
+    Reach,
     TableAddress,
     TcpFlags,
+    UnreachedAddress,
 )
 from vjail.conf.pf.tokens import Fault, Tokens
 from vjail.conf.pf.words import ICMP, ICMP6, flags_bits, icmp_code, icmp_type
@@ -120,7 +122,15 @@ class Fields:
         if tokens.at("os"):
             tokens.unsupported("os (fingerprints)")
         destination = self._peer() if tokens.accept("to") else PeerList()
+        if unreached(destination.hosts) is Reach.URPF_FAILED:
+            tokens.fail('"urpf-failed" is not permitted in a destination address')
         return FromTo(source, destination)
+
+    def reached(self, *lists: list[Host] | None) -> None:
+        """`no-route` and `urpf-failed` are there in what is filtered on its way in, and nowhere else."""
+        for found in lists:
+            if reach := unreached(found):
+                self.tokens.unsupported(f"{reach.value} but in a filter rule for `in`, or for both directions,")
 
     def _peer(self) -> PeerList:
         if self.tokens.accept("port"):
@@ -140,8 +150,8 @@ class Fields:
         if self.tokens.at("{"):
             return self.host_list()
         negated = self.tokens.accept("!") is not None
-        if self.tokens.at("no-route", "urpf-failed"):
-            self.tokens.unsupported(self.tokens.take().text)
+        if word := self.tokens.accept("no-route", "urpf-failed"):
+            return [Host(UnreachedAddress(Reach(word)), negated=negated)]
         return [replace(host, negated=negated) for host in self.host()]
 
     def host(self) -> list[Host]:
@@ -364,6 +374,12 @@ class Fields:
         """`rtable 0` or nothing: there is one table (net.fibs)."""
         if self.tokens.accept("rtable") and self.tokens.number() != 0:
             self.tokens.fail("invalid rtable id")
+
+
+def unreached(found: list[Host] | None) -> Reach | None:
+    """Which of `no-route` and `urpf-failed` is in a list of hosts; the latter where both are."""
+    given = [host.address.reach for host in found or () if isinstance(host.address, UnreachedAddress)]
+    return Reach.URPF_FAILED if Reach.URPF_FAILED in given else given[0] if given else None
 
 
 def number_of(word: str) -> int | None:

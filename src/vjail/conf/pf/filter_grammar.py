@@ -81,6 +81,8 @@ class FilterGrammar:
         family = fields.family()
         protocols = fields.protocols()
         sides = fields.from_to()
+        if rule.direction is Direction.OUT:
+            fields.reached(sides.source.hosts, sides.destination.hosts)
         options = self.filter_options()
         self.check_flags(options, protocols)
         keep = options.keep if options.keep is not None else Keep.STATE if action is Action.PASS else Keep.NO
@@ -251,6 +253,7 @@ class FilterGrammar:
         family = fields.family()
         protocols = fields.protocols()
         sides = fields.from_to()
+        fields.reached(sides.source.hosts, sides.destination.hosts)
         rule = Rule(Action.NO_SCRUB if no else Action.SCRUB, direction, log=log, family=family)
         while True:
             match tokens.accept("no-df", "min-ttl", "max-mss", "set-tos", "fragment", "reassemble", "random-id"):

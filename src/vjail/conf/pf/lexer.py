@@ -50,7 +50,7 @@ class _File:
 
 
 class Lexer:
-    """Gives the tokens of a file, and of the files it includes. `complain` is told the line, what is wrong there, and the place."""
+    """Gives the tokens of a file, and of those it includes. `complain` is told the line, what is wrong, the place."""
 
     def __init__(self, source: Source, complain: Callable[[str, int, str, Span], None]) -> None:
         self._files = [_File(source, source.data.decode("latin-1"))]

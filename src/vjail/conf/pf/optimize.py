@@ -20,6 +20,7 @@ from vjail.conf.pf.rules import (
     Table,
     TableAddress,
     TableEntry,
+    UnreachedAddress,
 )
 
 _THRESHOLD = 6
@@ -246,7 +247,7 @@ def _same_address(a: Peer, b: Peer) -> bool:
     match a.address:
         case NetAddress(network):
             return a.address == b.address and int(network.network_address) != 0
-        case InterfaceAddress() | TableAddress():
+        case InterfaceAddress() | TableAddress() | UnreachedAddress():
             return a.address == b.address
         case _:
             return False

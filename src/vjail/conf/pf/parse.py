@@ -352,6 +352,7 @@ class _Parser:
         family = fields.family()
         protocols = fields.protocols()
         sides = fields.from_to()
+        fields.reached(sides.source.hosts, sides.destination.hosts)
         options = self.filter.filter_options()
         inline: Draft | None = None
         if tokens.at("{"):

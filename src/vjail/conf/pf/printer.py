@@ -27,6 +27,7 @@ from vjail.conf.pf.rules import (
     RuleAddress,
     StateOptions,
     TableAddress,
+    UnreachedAddress,
 )
 from vjail.conf.pf.words import TCP, flags_text, icmp_code_name, icmp_type_name
 
@@ -234,6 +235,8 @@ def address_text(address: RuleAddress, family: Family | None) -> str:
             return f"{first} - {last}"
         case TableAddress(name):
             return f"<{name}>"
+        case UnreachedAddress(reach):
+            return reach.value
         case InterfaceAddress(name, part, first_only, prefixlen):
             text = f"({name}{f':{part.value}' if part is not Part.OWN else ''}{':0' if first_only else ''})"
             full = 128 if family is Family.INET6 else 32

@@ -124,7 +124,21 @@ class TableAddress:
     table: str
 
 
-RuleAddress = AnyAddress | NetAddress | RangeAddress | InterfaceAddress | TableAddress
+class Reach(enum.Enum):
+    """`no-route`: no route leads to the address. `urpf-failed`: none by the interface that the packet came in by."""
+
+    NO_ROUTE = "no-route"
+    URPF_FAILED = "urpf-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachedAddress:
+    """An address that the vnet's routes do not lead to. Nothing that goes out is one."""
+
+    reach: Reach
+
+
+RuleAddress = AnyAddress | NetAddress | RangeAddress | InterfaceAddress | TableAddress | UnreachedAddress
 
 
 class PortOp(enum.Enum):

@@ -9,7 +9,7 @@ from vjail.conf.pf.fields import LONGEST_TABLE_NAME, Fields
 from vjail.conf.pf.hosts import Host, NoHost, Surroundings, Unreadable, hosts
 from vjail.conf.pf.lexer import Kind
 from vjail.conf.pf.printer import address_text
-from vjail.conf.pf.rules import InterfaceAddress, NetAddress, RangeAddress, Table, TableEntry
+from vjail.conf.pf.rules import InterfaceAddress, NetAddress, RangeAddress, Table, TableEntry, UnreachedAddress
 from vjail.conf.pf.tokens import Fault, Tokens
 
 
@@ -108,6 +108,8 @@ def _not_in_tables(host: Host) -> str:
             return "address ranges are not permitted inside tables"
         case InterfaceAddress():
             return "dynamic addresses are not permitted inside tables"
+        case UnreachedAddress(reach):
+            return f'"{reach.value}" is not permitted inside tables'
         case _:
             return "tables cannot contain tables"
 

@@ -59,6 +59,7 @@ class TranslationGrammar:
         family = fields.family()
         protocols = fields.protocols()
         sides = fields.from_to()
+        fields.reached(sides.source.hosts, sides.destination.hosts)
         tag = self.fields.tag_name() if tokens.accept("tag") else ""
         tagged, tagged_not = self.fields.tagged()
         self.fields.rtable()
@@ -168,6 +169,7 @@ class TranslationGrammar:
         tokens.expect("from")
         source = fields.host()
         destination = fields.host_list() if tokens.accept("to") else None
+        fields.reached(destination)
         tag = self.fields.tag_name() if tokens.accept("tag") else ""
         tagged, tagged_not = self.fields.tagged()
         self.fields.rtable()

@@ -20,9 +20,11 @@ from vjail.conf.pf.rules import (
     Pool,
     PoolType,
     RangeAddress,
+    Reach,
     Rule,
     RuleAddress,
     TableAddress,
+    UnreachedAddress,
 )
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.model.devices import Device
@@ -79,9 +81,18 @@ class Matcher:
         ports = packet.message if isinstance(packet.message, Ports) else Ports(0, 0)
         if rule.action in (Action.BINAT, Action.NO_BINAT) and not outbound:
             return self._is_binat_in(anchor, rule, packet)
-        return self._is_peer(anchor, rule.source, packet.source, ports.source) and self._is_peer(
-            anchor, rule.destination, packet.destination, ports.destination
-        )
+        for peer, address, port in (
+            (rule.source, packet.source, ports.source),
+            (rule.destination, packet.destination, ports.destination),
+        ):
+            if isinstance(peer.address, UnreachedAddress):
+                if not self._has_port(peer, port):
+                    return False
+                if (not outbound and _is_unreached(device, peer.address.reach, address)) == peer.negated:
+                    return False
+            elif not self._is_peer(anchor, peer, address, port):
+                return False
+        return True
 
     def _is_binat_in(self, anchor: str, rule: Rule, packet: Packet) -> bool:
         """Coming in, the outer address is the destination, and who sends is the rule's destination."""
@@ -91,9 +102,13 @@ class Matcher:
             anchor, rule.destination, packet.source, 0
         )
 
+    @staticmethod
+    def _has_port(peer: Peer, port: int) -> bool:
+        return peer.ports is None or bool(port and peer.ports.fit(port))
+
     def _is_peer(self, anchor: str, peer: Peer, address: IP, port: int) -> bool:
         """Whether an address and a port (0: the packet has none) fit one side of a rule."""
-        if peer.ports is not None and not (port and peer.ports.fit(port)):
+        if not self._has_port(peer, port):
             return False
         if isinstance(peer.address, AnyAddress):
             return True
@@ -172,6 +187,16 @@ class Matcher:
 def is_called(device: Device, name: str) -> bool:
     """Whether a rule's interface is this one: by its name, or by a group it is in."""
     return name in (device.ifnet.name, "all") or name in device.ifnet.groups
+
+
+def _is_unreached(device: Device, reach: Reach, address: IP) -> bool:
+    """Whether no route leads to an address, or none by the interface that a packet came in by (pf_routable)."""
+    if address.is_link_local and address.version == 6:
+        return False
+    found = device.net.fib.lookup(address, None)
+    if reach is Reach.NO_ROUTE:
+        return not found
+    return not any(device.net.devices.get(route.out) is device for route in found)
 
 
 def _is_type(packet: Packet, kind: int, code: int | None) -> bool:

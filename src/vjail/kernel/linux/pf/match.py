@@ -16,9 +16,11 @@ from vjail.conf.pf.rules import (
     PortOp,
     Ports,
     RangeAddress,
+    Reach,
     Rule,
     RuleAddress,
     TableAddress,
+    UnreachedAddress,
 )
 from vjail.conf.pf.words import ICMP6, TCP
 from vjail.kernel.linux.pf.names import (
@@ -50,6 +52,7 @@ class Matcher:
     def __init__(self, names: Names, direction: Direction, anchor: str = "") -> None:
         self._names = names
         self._interface = "iifname" if direction is Direction.IN else "oifname"
+        self._incoming = direction is Direction.IN
         self._anchor = anchor
 
     def alternatives(
@@ -93,11 +96,20 @@ class Matcher:
         """The condition on an address; empty: always fulfilled; None: never."""
         if family is None:
             return None if peer.negated and isinstance(peer.address, AnyAddress) else ""
+        if isinstance(peer.address, UnreachedAddress):
+            return self._unreached(peer.address, word, negated=peer.negated)
         chosen = self._chosen(peer.address, family)
         if chosen in ("", None):
             always = (chosen == "") != peer.negated
             return "" if always else None
         return f"{family_word(family)} {word} {'!= ' if peer.negated else ''}{chosen}"
+
+    def _unreached(self, address: UnreachedAddress, word: str, *, negated: bool) -> str | None:
+        if not self._incoming:
+            # Linux looks up no routes for what is on its way out, and it has one.
+            return "" if negated else None
+        by = " . iif" if address.reach is Reach.URPF_FAILED else ""
+        return f"fib {word}{by} oif {'exists' if negated else 'missing'}"
 
     def _chosen(self, address: RuleAddress, family: Family) -> str | None:
         """The addresses that fulfil the condition; empty: all; None: none."""
@@ -112,6 +124,8 @@ class Matcher:
                 return f"{first}-{last}" if first.version == family.value else None
             case TableAddress(name):
                 return self._names.table(self._anchor, name, family)
+            case UnreachedAddress():
+                raise AssertionError(address)
             case InterfaceAddress():
                 networks = united(self._names.networks(address, family))
                 return elements_text(networks) if networks else None
