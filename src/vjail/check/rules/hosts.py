@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -71,11 +72,11 @@ def members(host: HostSubject) -> Iterator[Finding]:
         for word, member in pairwise(words):
             if word != "addm" or origin is None:
                 continue
-            own = [host.rc.of_interface(member, f"ifconfig_IF{suffix}") for suffix in ("", "_ipv6", "_alias0")]
+            own = [host.rc.of_interface(member, each, host.rc.get("ifconfig_DEFAULT")) for each in _CONFIGURED]
             made = member in host.rc.words("cloned_interfaces") or any(
                 member.startswith(each) for each in host.rc.words("cloned_interfaces")
             )
-            if any(own) or _raised(host, member):
+            if any(own) or _raised(host, member) or _opened(host, member):
                 continue
             yield Finding(
                 NEVER_UP,
@@ -84,6 +85,17 @@ def members(host: HostSubject) -> Iterator[Finding]:
                 "addm does not: frames neither come in nor go out by it",
                 f'ifconfig_{member}="up"' if not made else f'ifconfig_{member}="up" beside cloned_interfaces',
             )
+
+
+_CONFIGURED = ("ifconfig_IF", "ifconfig_IF_ipv6", "ifconfig_IF_alias0", "ifconfig_IF_aliases", "ipv4_addrs_IF")
+
+
+def _opened(host: HostSubject, member: str) -> bool:
+    """Whether opening its device may raise it (net.link.tap.up_on_open), as where a virtual machine is behind a tap."""
+    if not re.fullmatch(r"tap\d+", member):
+        return False
+    settings = host.reader.source("/etc/sysctl.conf")
+    return settings is None or re.search(rb"^\s*net\.link\.tap\.up_on_open\s*=\s*1", settings.data, re.M) is not None
 
 
 def _raised(host: HostSubject, member: str) -> bool:
@@ -128,11 +140,14 @@ def switches(host: HostSubject) -> Iterator[Finding]:
         origin = host.rc.origin(name)
         if origin is None or origin.span.source.name == "/etc/defaults/rc.conf":
             continue
-        if check_yes_no(host.rc.get(name)) is Answer.NEITHER and name not in ("pf_fallback_rules_enable",):
+        value = host.rc.get(name)
+        if name == "pf_fallback_rules_enable" or (name == "sendmail_enable" and value.upper() == "NONE"):
+            continue
+        if check_yes_no(value) is Answer.NEITHER:
             yield Finding(
                 NOT_YES_NO,
                 origin.value_span,
-                f"{name} is {host.rc.get(name)!r}",
+                f"{name} is {value!r}",
                 "rc warns at each script that asks, and takes it for NO",
                 f'{name}="YES" or "NO"',
             )
