@@ -24,6 +24,10 @@ class Quit(Exception):
         self.code = code
 
 
+class Lacking(Quit):
+    """Leave the command: FreeBSD has what it asks for, vjail has not, and what FreeBSD would answer is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How a process ended: `code`, or the signal `signal` (then code is 128 + signal, as a shell says it)."""
@@ -352,9 +356,11 @@ Command = Callable[[Session], int] | Callable[[Session], Awaitable[int]]
 
 
 def run_named(session: Session, command: Callable[[Session], int]) -> int:
-    """Call a plain command; a Quit becomes its message and exit code."""
+    """Call a plain command; a Quit becomes its message and exit code. Raises Lacking."""
     try:
         return command(session)
+    except Lacking:
+        raise
     except Quit as leave:
         if leave.text is not None:
             session.err(f"{session.argv[0]}: {leave.text}\n")

@@ -24,7 +24,7 @@ from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Interface, Jail
 from vjail.kernel.operations import Operation
 from vjail.release import Release
-from vjail.session import FileKind, Output, Process, ProcessInfo
+from vjail.session import FileKind, Lacking, Output, Process, ProcessInfo
 
 DATA = Path(__file__).parent.parent / "data" / "freebsd-13.2"
 
@@ -476,8 +476,12 @@ class FakeSession:
 
 
 async def run(command: Callable[[Any], Any], session: FakeSession) -> int:
-    result = command(session)
-    return int(await result if inspect.isawaitable(result) else result)
+    try:
+        result = command(session)
+        return int(await result if inspect.isawaitable(result) else result)
+    except Lacking as leave:
+        session.err(f"{session.argv[0]}: {leave.text}\n" if leave.text else "")
+        return leave.code
 
 
 def run_now(command: Callable[[Any], Any], session: FakeSession) -> int:

@@ -24,7 +24,7 @@ from vjail.kernel.model.network import MemoryDriver
 from vjail.kernel.observed import Jail
 from vjail.kernel.operations import CreateInterface, LoadModule, Operation
 from vjail.release import DEFAULT, Release
-from vjail.session import Session
+from vjail.session import Quit, Session
 
 COMMANDS: Mapping[str, Callable[[Session], int]] = {
     "ifconfig": ifconfig,
@@ -251,5 +251,9 @@ def type_command(
     """Run one of the commands under test."""
     argv = shlex.split(line) if isinstance(line, str) else list(line)
     session = Typed(argv, Kernel(lab, jid), environ or {}, uid)
-    code = COMMANDS[argv[0]](cast(Session, session))
+    try:
+        code = COMMANDS[argv[0]](cast(Session, session))
+    except Quit as leave:
+        session.err(f"{argv[0]}: {leave.text}\n")
+        code = leave.code
     return Result(tuple(session.printed), code)

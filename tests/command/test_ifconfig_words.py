@@ -84,6 +84,8 @@ REFUSALS = [
     ("epair0a vxlanid 4", "vxlanid: bad value"),
     ("epair0a vxlanflush", "VXLAN_CMD_FLUSH: Invalid argument"),
     ("gif create", "SIOCIFCREATE2 (gif): Operation not supported (there is no gif(4) here)"),
+    ("wg0 create", "SIOCIFCREATE2 (wg0): Operation not supported (there is no wg(4) here)"),
+    ("vtnet0 vhid 1 10.0.0.1/24", "vhid: there is no carp(4) here"),
     ("lagg create laggtype token", "invalid lagg type: token"),
     ("epair0a laggport vtnet0", "SIOCSLAGGPORT: Invalid argument"),
     ("epair0a laggproto lacp", "SIOCSLAGG: Invalid argument"),

@@ -11,7 +11,7 @@ from vjail.command.privilege import apply_as_caller
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Oid, OidType
 from vjail.kernel.operations import SetSysctl
-from vjail.session import Quit, Session, run_named
+from vjail.session import Lacking, Quit, Session, run_named
 
 _INTEGER = re.compile(r"\s*[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)\Z")
 
@@ -46,7 +46,17 @@ def _sysctl(session: Session) -> int:
         raise _usage(session)
     failures = sum(not _one(session, line, word) for word in operands)
     failures += sum(not _file(session, line, path) for path in line.files)
+    if failures and any(not _is_known(session, word.partition("=")[0]) for word in operands):
+        raise Lacking(None)  # a FreeBSD machine has thousands of names
     return 1 if failures else 0
+
+
+def _is_known(session: Session, name: str) -> bool:
+    try:
+        session.system.oid(name)
+    except KernelError:
+        return False
+    return True
 
 
 def _parse(session: Session) -> tuple[_Line, Sequence[str]]:

@@ -32,6 +32,7 @@ from vjail.session import (
     EchoOptions,
     Exit,
     FileKind,
+    Lacking,
     Output,
     Process,
     ProcessInfo,
@@ -181,8 +182,7 @@ class ModelSession:
         given = self.place.lab.program(path)
         if given is not None:
             self.argv = (name, *self.argv[1:])
-            result = given(self)
-            return await result if inspect.isawaitable(result) else result
+            return await self._outcome(given)
         if self._is_command(path):
             answering = registry.answering(path) or registry.answering(name)
             assert answering is not None
@@ -235,11 +235,17 @@ class ModelSession:
         if path == _JAIL and self.place.events is not None:
             function = partial(jail, events=self.place.events)
         self.pid = self.pid or self.place.host.jails.next_pid()
+        return await self._outcome(function)
+
+    async def _outcome(self, function: Callable[[ModelSession], object]) -> int:
+        """What a command exits with; one that vjail lacks is a doubt where the lab keeps count of them."""
         try:
             outcome = function(self)
             if inspect.isawaitable(outcome):
                 outcome = await outcome
         except Quit as leave:
+            if isinstance(leave, Lacking) and self.place.lab.doubts is not None:
+                return self.place.lab.doubt(NotModelled(" ".join(self.argv)), self.place.jid)
             if leave.text is not None:
                 self.err(f"{self.argv[0]}: {leave.text}\n")
             return leave.code

@@ -7,12 +7,14 @@ would be no fault there.
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vjail.check.subject import HostSubject, JailSubject
 from vjail.command import mount as mount_command
-from vjail.command import service as command
+from vjail.command import service as service_command
+from vjail.command import sysctl as sysctl_command
 from vjail.command.getopt import Getopt, Option
 from vjail.conf.jailconf import Jail
 from vjail.conf.jailconf.options import without_no
@@ -20,9 +22,11 @@ from vjail.conf.jailconf.parameters import known_parameters
 from vjail.jail.phases import Where
 from vjail.kernel.core.devnodes import SHARED_MEMORY
 from vjail.kernel.core.prison_parameters import FILE_SYSTEMS
+from vjail.kernel.errno import KernelError
 from vjail.kernel.model.files import directory
 from vjail.kernel.model.host import ModelHost
 from vjail.rehearsal import NotModelled
+from vjail.rehearsal.programs import Program
 from vjail.release import Release
 
 if TYPE_CHECKING:
@@ -42,9 +46,7 @@ def directories(host: HostSubject, model: ModelHost) -> None:
     for jail in host.jails:
         wanted = [posixpath.dirname(jail.checked.pseudo.exec_consolelog or "")]
         root = posixpath.normpath(jail.jail.text("path") or "/")
-        for target in _mount_points(jail):
-            if not f"{target}/".startswith(f"{root}/"):
-                wanted.append(target)
+        wanted += [target for target in _mount_points(jail) if not f"{target}/".startswith(f"{root}/")]
         for path in wanted:
             if path.startswith("/") and model.files.node(path) is None:
                 model.files.put(path, directory())
@@ -112,7 +114,7 @@ async def service(session: ModelSession) -> int:
         or len(words) < 2
         or any(session.files.kind(f"{folder}/{name}") is not None for folder in folders)
     ):
-        return await command.service(session)
+        return await service_command.service(session)
     if name in _NETWORK:
         raise NotModelled(f"service {' '.join(words)}")
     verb = words[1].removeprefix("one").removeprefix("force").removeprefix("quiet")
@@ -121,3 +123,26 @@ async def service(session: ModelSession) -> int:
     if verb in ("start", "restart"):
         session.stay((f"/usr/sbin/{name}",))
     return 0
+
+
+def sysctl(session: ModelSession) -> int:
+    """sysctl(8); setting one of the thousands that a model has not changes nothing of the model."""
+    name, *words = session.argv
+    unknown = [word for word in words if "=" in word and not _is_known(session, word.partition("=")[0])]
+    rest = [word for word in words if word not in unknown]
+    if unknown and all(word.startswith("-") for word in rest):
+        return 0
+    session.argv = (name, *rest)
+    return sysctl_command.sysctl(session)
+
+
+def _is_known(session: ModelSession, oid: str) -> bool:
+    try:
+        session.system.oid(oid)
+    except KernelError:
+        return False
+    return True
+
+
+COMMANDS: Mapping[str, Program] = {"/usr/sbin/service": service, "/sbin/sysctl": sysctl, "/sbin/mount": mount}
+"""What a real host answers otherwise than a model."""

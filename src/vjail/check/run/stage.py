@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vjail.check.run.beyond import carried, devices, directories, mount, service, typed_mounts
+from vjail.check.run.beyond import COMMANDS, carried, devices, directories, typed_mounts
 from vjail.check.run.granted import grant
 from vjail.check.subject import HostSubject, Subject
 from vjail.conf.jailconf import Jail
@@ -180,8 +180,7 @@ def stages(subject: Subject) -> dict[str, Stage]:
     """Each host of a lab, booted, its jails not started. Raises NotModelled for what boots a host."""
     lab = Rehearsal.of(subject.lab, release=subject.release)
     lab.doubts = []
-    lab.programs["/usr/sbin/service"] = service
-    lab.programs["/sbin/mount"] = mount
+    lab.programs.update(COMMANDS)
     found: dict[str, Stage] = {}
     for host in subject.hosts:
         provide(lab.hosts[host.name], {jail.name: typed_mounts(jail) for jail in host.jails})

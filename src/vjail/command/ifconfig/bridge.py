@@ -22,7 +22,7 @@ from vjail.kernel.operations import (
     SetBridgeParameter,
     SetMemberParameter,
 )
-from vjail.session import Quit
+from vjail.session import Lacking, Quit
 
 _FLAGS = {
     "discover": MemberFlag.DISCOVER,
@@ -170,7 +170,7 @@ def _unsupported(ioctl: str) -> Action:
     """VLAN filtering, which bridges have from release 15 on and vjail's have not."""
 
     def refuse(run: Run, words: Sequence[str]) -> None:
-        raise Quit(" ".join((ioctl, *words[1:])) + f": {Errno.EOPNOTSUPP.text}")
+        raise Lacking(" ".join((ioctl, *words[1:])) + f": {Errno.EOPNOTSUPP.text}")
 
     return refuse
 

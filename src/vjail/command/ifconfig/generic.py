@@ -28,7 +28,7 @@ from vjail.kernel.operations import (
     SetMtu,
     SetOptions,
 )
-from vjail.session import Quit
+from vjail.session import Lacking, Quit
 
 _LONGEST_GROUP = 15
 
@@ -178,6 +178,10 @@ def _set_media(run: Run, words: Sequence[str]) -> None:
         raise Quit("SIOCGIFMEDIA: Invalid argument")
 
 
+def _set_carp(run: Run, words: Sequence[str]) -> None:
+    raise Lacking(f"{words[0]}: there is no carp(4) here")
+
+
 WORDS: Mapping[str, Word] = {
     **{word: Word(_flag(flag, on)) for word, (flag, on) in _FLAGS.items()},
     **{f"{sign}{word}": Word(_flag(flag, not sign)) for word, flag in _SWITCHES.items() for sign in ("", "-")},
@@ -205,5 +209,6 @@ WORDS: Mapping[str, Word] = {
     "-tunnel": Word(_delete_tunnel),
     "deletetunnel": Word(_delete_tunnel),
     **{word: one(_set_media) for word in ("media", "mode", "mediaopt", "-mediaopt", "instance", "inst")},
+    **{word: one(_set_carp) for word in ("vhid", "advbase", "advskew", "pass", "state")},
 }
 """The words any interface takes."""

@@ -17,7 +17,7 @@ from vjail.command.ifconfig.words import Arity, Word, one
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import CreateInterface
 from vjail.release import Release
-from vjail.session import Quit
+from vjail.session import Lacking, Quit
 
 CREATE = ("create", "plumb")
 
@@ -134,7 +134,7 @@ def create(run: Run) -> None:
             raise Quit(f"interface {run.name} already exists") from None
         if error.errno is Errno.EOPNOTSUPP and error.message:
             # Not FreeBSD's words: there such an interface can be made.
-            raise Quit(f"SIOCIFCREATE2 ({run.name}): {error.errno.text} ({error.message})") from None
+            raise Lacking(f"SIOCIFCREATE2 ({run.name}): {error.errno.text} ({error.message})") from None
         raise Quit(run.explained(f"SIOCIFCREATE2 ({run.name})", error)) from None
     run.created = True
     if name != run.name:

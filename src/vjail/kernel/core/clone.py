@@ -32,6 +32,9 @@ _CLONERS = (
 
 _UNRULED = {kind: f"there is no {kind.value}(4) here" for kind in (Kind.GRE, Kind.GIF)}
 
+_OTHERS = frozenset(("disc", "edsc", "enc", "me", "ovpn", "pfsync", "stf", "vmnet", "wg", "wlan"))
+"""Further cloners that FreeBSD has, perhaps in a module."""
+
 _BY_NAME = {kind.value: kind for kind in _CLONERS}
 _LAST_UNIT = 0x7FFF
 _WITH_NODE = frozenset((Kind.TAP, Kind.TUN))
@@ -264,11 +267,16 @@ class Clones:
 
 
 def _wanted(vnet: Vnet, name: str) -> _Wanted:
-    """Which cloner takes a name, and what it makes of it. Raises KernelError(EINVAL) where none does."""
+    """Which cloner takes a name, and what it makes of it.
+
+    Raises KernelError: EINVAL where none does, EOPNOTSUPP where FreeBSD has one.
+    """
     parent, dot, tag = name.rpartition(".")
     if dot and vnet.find(parent) is not None and re.fullmatch(r"[0-9]+", tag):
         return _Wanted(Kind.VLAN, None, int(tag), parent)
     found = re.fullmatch(r"([a-z]+)([0-9]*)", name)
+    if found and found[1] in _OTHERS:
+        raise KernelError(Errno.EOPNOTSUPP, f"there is no {found[1]}(4) here")
     kind = _BY_NAME.get(found[1]) if found else None
     if found is None or kind is None or re.fullmatch(r"0[0-9]+", found[2]):
         raise KernelError(Errno.EINVAL)
