@@ -28,7 +28,7 @@ def _covers(known: Finding, finding: Finding) -> bool:
     """Whether what was seen to fail was found, with its reason, by reading."""
     if finding.rule.severity is Severity.NOTE:
         return False
-    if known.rule.fatal and set(finding.jails) <= set(known.jails):
+    if known.rule.fatal and finding.jails and set(finding.jails) <= set(known.jails):
         return True
     one, other = known.span, finding.span
     if one is None or other is None or one.source.name != other.source.name:

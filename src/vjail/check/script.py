@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vjail.check.finding import Finding, Rule, Severity
+from vjail.check.run.beyond import equip
 from vjail.check.run.explain import NOT_MODELLED
 from vjail.check.run.state import Flaw, look
 from vjail.command import rc_files
@@ -96,6 +97,7 @@ class _Typist:
         commands = [command for chain in script.chains for command in self._commands(chain)]
         self._boot(commands)
         self._lab.doubts = []
+        equip(self._lab)
         self._lab.carry_out(self._host, ("/bin/sh",), lambda session: self._all(session, script))
         self._lab.settle()
         if not self._lab.doubts:

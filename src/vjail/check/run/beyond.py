@@ -25,7 +25,7 @@ from vjail.kernel.core.prison_parameters import FILE_SYSTEMS
 from vjail.kernel.errno import KernelError
 from vjail.kernel.model.files import directory
 from vjail.kernel.model.host import ModelHost
-from vjail.rehearsal import NotModelled
+from vjail.rehearsal import NotModelled, Rehearsal
 from vjail.rehearsal.programs import Program
 from vjail.release import Release
 
@@ -144,5 +144,12 @@ def _is_known(session: ModelSession, oid: str) -> bool:
     return True
 
 
-COMMANDS: Mapping[str, Program] = {"/usr/sbin/service": service, "/sbin/sysctl": sysctl, "/sbin/mount": mount}
+def equip(lab: Rehearsal) -> None:
+    """Let the hosts of a lab have commands and modules that a FreeBSD machine has."""
+    lab.programs.update(_COMMANDS)
+    for host in lab.hosts.values():
+        host.modules.any_loads = True
+
+
+_COMMANDS: Mapping[str, Program] = {"/usr/sbin/service": service, "/sbin/sysctl": sysctl, "/sbin/mount": mount}
 """What a real host answers otherwise than a model."""

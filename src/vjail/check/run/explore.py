@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vjail.check.finding import Finding
-from vjail.check.run import explain, failures, orders
+from vjail.check.run import boot, explain, failures, orders
 from vjail.check.run.alike import form, is_tellable, retold
 from vjail.check.run.groups import groups
 from vjail.check.run.packet_filter import packet_filter
@@ -28,6 +28,7 @@ def explore(subject: Subject) -> Iterator[Finding]:
 def _host(host: HostSubject, stage: Stage) -> Iterator[Finding]:
     jails = [jail for jail in host.jails if not jail.jail.failed and jail.checked.ok]
     yield from packet_filter(host, stage)
+    yield from boot.findings(host, stage.refusals)
     yield from explain.granted(host, stage.granted)
     standing = stage.interfaces()
     known: dict[tuple[str, ...], tuple[Sequence[JailSubject], list[Finding]]] = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vjail.check.run.beyond import COMMANDS, carried, devices, directories, typed_mounts
+from vjail.check.run.beyond import carried, devices, directories, equip, typed_mounts
+from vjail.check.run.boot import Refusal, booted
 from vjail.check.run.granted import grant
 from vjail.check.subject import HostSubject, Subject
 from vjail.conf.jailconf import Jail
@@ -17,7 +18,7 @@ from vjail.jail.voice import Verbosity, Voice
 from vjail.rehearsal import NotModelled, Rehearsal
 from vjail.rehearsal.lab import Doubt, Result
 from vjail.rehearsal.session import ModelSession
-from vjail.rehearsal.up import boot, provide
+from vjail.rehearsal.up import provide
 
 
 @dataclass(slots=True)
@@ -96,12 +97,14 @@ class Stage:
     lab: Rehearsal
     host: str
     world: HostSubject
+    refusals: tuple[Refusal, ...] = ()
+    """What failed at the host's boot."""
     granted: tuple[str, ...] = ()
     """Interfaces that nothing makes and that were taken for granted, as nothing is known of the host's rc.conf."""
 
     def fork(self) -> Stage:
         """The same, to go on with separately."""
-        return Stage(self.lab.fork(), self.host, self.world, self.granted)
+        return Stage(self.lab.fork(), self.host, self.world, self.refusals, self.granted)
 
     def start(self, jails: Sequence[Jail], *names: str) -> Outcome:
         """Start jails one after the other, as `jail -p1 -c` does."""
@@ -180,14 +183,14 @@ def stages(subject: Subject) -> dict[str, Stage]:
     """Each host of a lab, booted, its jails not started. Raises NotModelled for what boots a host."""
     lab = Rehearsal.of(subject.lab, release=subject.release)
     lab.doubts = []
-    lab.programs.update(COMMANDS)
+    equip(lab)
     found: dict[str, Stage] = {}
     for host in subject.hosts:
         provide(lab.hosts[host.name], {jail.name: typed_mounts(jail) for jail in host.jails})
         directories(host, lab.hosts[host.name])
         devices(host, lab.hosts[host.name])
-        boot(lab, host.name)
+        refusals = tuple(booted(lab, host.name))
         granted = () if host.rc_files else tuple(grant(host, lab.hosts[host.name].kernel.view()))
-        found[host.name] = Stage(lab, host.name, host, granted)
+        found[host.name] = Stage(lab, host.name, host, refusals, granted)
     lab.settle()
     return found

@@ -90,6 +90,8 @@ class Modules:
     def __init__(self, image: KernelImage, journal: Journal) -> None:
         self._image = image
         self._journal = journal
+        self.any_loads = False
+        """Whether a module loads that the image does not name: a machine of which not all is known."""
         self._next_id = 2
         self._next_address = _FIRST_MODULE_ADDRESS
         self._loaded: dict[str, _Loaded] = {}
@@ -146,7 +148,7 @@ class Modules:
         name = _base_name(operation.name)
         if self.has(name):
             raise KernelError(Errno.EEXIST)
-        if name not in self._image.loadable:
+        if name not in self._image.loadable and not self.any_loads:
             raise KernelError(Errno.ENOENT)
         module = self._insert(name)
         self._journal.put(_RECORD, name, {"id": module.id, "address": module.address})
