@@ -18,7 +18,7 @@ usage: ifconfig [-f type:format] [-g groupname] [-C] [-L] interface address_fami
 
 BRIDGE_15 = (
     "bridge0: flags=1008843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST,LOWER_UP> metric 0 mtu 1500\n"
-    "\toptions=0\n"
+    "\toptions=10<VLAN_HWTAGGING>\n"
     "\tether 58:9c:fc:10:bc:16\n"
     "\tid 00:00:00:00:00:00 priority 32768 hellotime 2 fwddelay 15\n"
     "\tmaxage 20 holdcnt 6 proto rstp maxaddr 2000 timeout 1200\n"
@@ -319,7 +319,7 @@ def test_a_lagg_leads_with_its_first_port() -> None:
     assert "laggport: vtnet0 flags=1<MASTER>\n\tlaggport: vtnet1 flags=4<ACTIVE>\n" in shown(at, "lagg0")
     assert type_command(at, "ifconfig lagg0 laggproto lacp").code == 0
     assert "vtnet1 flags=1c<ACTIVE,COLLECTING,DISTRIBUTING>\n" in shown(at, "lagg0")
-    assert type_command(at, "ifconfig lagg0 laggport epair0b").stderr == "ifconfig: SIOCSLAGGPORT: Invalid argument\n"
+    assert type_command(at, "ifconfig lagg0 laggport nosuch0").stderr == "ifconfig: SIOCSLAGGPORT: Invalid argument\n"
     assert type_command(at, "ifconfig lagg0 -laggport vtnet0").code == 0
     assert "\tether 52:54:00:12:34:67\n" in shown(at, "lagg0")
     assert "\tether 52:54:00:12:34:66\n" in shown(at, "vtnet0")
@@ -327,6 +327,18 @@ def test_a_lagg_leads_with_its_first_port() -> None:
     assert refused.stderr == "ifconfig: SIOCSLAGGDELPORT: No such file or directory\n"
     assert type_command(at, "ifconfig lagg0 destroy").code == 0
     assert "hwaddr" not in shown(at, "vtnet1")
+
+
+def test_the_ports_of_a_lagg_have_its_mtu() -> None:
+    """sys/net/if_lagg.c: a port that has another is given it, and keeps to it while it is one."""
+    at = lab()
+    assert type_command(at, "ifconfig vtnet1 mtu 9000").code == 0
+    assert type_command(at, "ifconfig lagg0 create laggport vtnet0 laggport vtnet1").code == 0
+    assert "mtu 1500" in shown(at, "vtnet1")
+    refused = type_command(at, "ifconfig vtnet1 mtu 1400")
+    assert refused.stderr == "ifconfig: ioctl SIOCSIFMTU (set mtu): Invalid argument\n"
+    assert type_command(at, "ifconfig lagg0 mtu 9000").code == 0
+    assert all("mtu 9000" in shown(at, name) for name in ("lagg0", "vtnet0", "vtnet1"))
 
 
 def shown(at: Lab, words: str) -> str:

@@ -133,6 +133,26 @@ def test_release_15_gives_a_member_the_bridges_mtu() -> None:
     assert [bench.seen(name).mtu for name in ("bridge0", "epair0a", "epair1a")] == [1400, 1400, 1400]
 
 
+@pytest.mark.parametrize(("release", "refused"), [(Release.V13, None), (Release.V15, Errno.EOPNOTSUPP)])
+def test_a_members_mtu_is_the_bridges_to_set_from_15_on(release: Release, refused: Errno | None) -> None:
+    """sys/net/if.c, SIOCSIFMTU; spec ifconfig §8: not checked in 13."""
+    bench = made(release)
+    bench.apply(BridgeAdd("bridge0", "epair0a"))
+    bench.apply(BridgeAdd("bridge0", "epair0b", span=True))
+    assert bench.refusal(SetMtu("epair0a", 1400)) is refused
+    assert bench.refusal(SetMtu("epair0b", 1400)) is None
+
+
+def test_a_vlan_on_a_bridge_joins_none() -> None:
+    """Spec ifconfig §4: an SVI of release 15 cannot join a bridge."""
+    bench = made(Release.V15)
+    bench.create("bridge0.5")
+    bench.create("vtnet0.5")
+    for bridge in ("bridge0", "bridge1"):
+        assert bench.refusal(BridgeAdd(bridge, "bridge0.5")) is Errno.EINVAL
+    bench.apply(BridgeAdd("bridge0", "vtnet0.5"))
+
+
 def test_a_bridges_mtu_is_its_members(bench: Bench) -> None:
     assert bench.refusal(SetMtu("bridge0", 575)) is Errno.EINVAL
     bench.apply(SetMtu("bridge0", 9000))

@@ -55,6 +55,22 @@ def test_a_route_to_nowhere_needs_an_address_of_lo0(
     assert f"{destination} {gateway} lo0" in bench.routes()
 
 
+def test_release_12_looks_for_the_gateway_of_a_route_to_nowhere() -> None:
+    """Spec host-files §5: 13 and later say that it is not supported."""
+    bench = made(Release.V12)
+    assert bench.refusal(AddRoute(spec("0.0.0.0/0", flags=BLACKHOLE))) is Errno.ENETUNREACH
+    bench.address("lo0", "127.0.0.1/8")
+    assert bench.refusal(AddRoute(spec("0.0.0.0/0", flags=BLACKHOLE))) is None
+
+
+def test_a_host_route_onto_an_interface_makes_a_gateway_reachable(bench: Bench) -> None:
+    bench.address("epair1a", "203.0.113.5/32")
+    assert bench.refusal(AddRoute(spec("0.0.0.0/0", "203.0.113.1"))) is Errno.ENETUNREACH
+    bench.apply(AddRoute(spec("203.0.113.1/32", interface="epair1a")))
+    bench.apply(AddRoute(spec("0.0.0.0/0", "203.0.113.1")))
+    assert "0.0.0.0/0 203.0.113.1 epair1a" in bench.routes()
+
+
 def test_a_gateway_must_be_on_a_network_that_is_up(bench: Bench) -> None:
     assert bench.refusal(AddRoute(spec("0.0.0.0/0", "10.0.0.254"))) is Errno.ENETUNREACH
     bench.address("epair1a", "10.0.0.1/24")

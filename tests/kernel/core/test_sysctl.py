@@ -7,9 +7,10 @@ from hostfake import Machine
 from test_mounts import Memory
 
 from vjail.kernel.core.part import Caller
-from vjail.kernel.core.sysctl_table import NODES, TABLE
+from vjail.kernel.core.sysctl_table import NODES, TABLE, table
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import SetSysctl
+from vjail.release import Release
 
 HOST = Caller(0, 0)
 
@@ -65,3 +66,11 @@ def test_the_table() -> None:
     assert all(any(name.startswith(f"{node}.") for name in names) for node in NODES)
     with pytest.raises(KernelError):
         Machine().sysctls.values(HOST, "net.ine")
+
+
+@pytest.mark.parametrize(("release", "pfil", "member_ifaddrs"), [(Release.V14, "1", None), (Release.V15, "0", "1")])
+def test_what_release_15_has_otherwise(release: Release, pfil: str, member_ifaddrs: str | None) -> None:
+    """Spec ifconfig §5."""
+    defaults = {entry.name: entry.default for entry in table(release)}
+    assert defaults["net.link.bridge.pfil_member"] == defaults["net.link.bridge.pfil_bridge"] == pfil
+    assert defaults.get("net.link.bridge.member_ifaddrs") == member_ifaddrs

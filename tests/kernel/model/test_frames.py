@@ -64,6 +64,38 @@ def test_a_vlan_may_lie_on_a_bridge_from_15_on(release: Release) -> None:
     assert lab.echo("a", "", "10.9.0.2").answered
 
 
+@pytest.mark.parametrize(("release", "seen"), [(Release.V14, True), (Release.V15, False)])
+def test_pf_sees_what_a_bridge_passes_on_where_the_settings_say_so(release: Release, seen: bool) -> None:
+    """Spec ifconfig §5: pfil_member and pfil_bridge are 1 by default up to 14, 0 from 15 on."""
+    lab = host(
+        """
+        for i in 0 1; do
+            jail -c name=t$i vnet persist path=/; ifconfig epair$i create up; ifconfig epair${i}b vnet t$i
+            jexec t$i ifconfig epair${i}b inet 192.168.0.1$i/24
+        done
+        ifconfig bridge0 create; ifconfig bridge0 addm epair0a addm epair1a up
+        echo block all > /tmp/pf.conf; pfctl -qf /tmp/pf.conf; pfctl -qe
+        """,
+        release,
+    )
+    assert lab.echo("a", "t0", "192.168.0.11").answered is not seen
+    assert lab.type("a", f"sysctl net.link.bridge.pfil_member={int(not seen)}").code == 0
+    assert lab.type("a", f"sysctl net.link.bridge.pfil_bridge={int(not seen)}").code == 0
+    assert lab.echo("a", "t0", "192.168.0.11").answered is seen
+
+
+def test_who_has_no_address_near_asks_from_another() -> None:
+    """sys/netinet/if_ether.c, arprequest: the last one serves; without any nobody is asked."""
+    lab = host("ifconfig em0 up; route add -host 192.0.2.1 -iface em0")
+    assert lab.echo("a", "", "192.0.2.1").loss is Loss.NO_SOURCE
+    lab.add_host("b", {"em0": b"\x02\0\0\0\0\x02"}, {"em0": "w0"})
+    assert lab.type("b", "ifconfig em0 inet 192.0.2.1/24; ifconfig em0 inet 203.0.113.1/24 alias").code == 0
+    assert lab.type("a", "route -q delete 192.0.2.1; ifconfig em0 inet 203.0.113.5/32").code == 0
+    assert lab.type("a", "route add -host 192.0.2.1 -iface em0").code == 0
+    lab.settle()
+    assert lab.echo("a", "", "192.0.2.1").answered
+
+
 def test_tags_stack() -> None:
     lab = host(
         """

@@ -83,11 +83,18 @@ class Bridges:
             self._add_span(bridge, state, member)
             return
         _refuse_member(bridge, member)
+        if self._is_of_bridge(member):
+            raise KernelError(Errno.EINVAL)
         self._agree_on_mtu(bridge, state, member)
         self._keep_scopes_apart(bridge, state, member)
         self._enter(bridge, state, member, Membership(bridge.ident, 0, path_cost=first_path_cost(member)))
         self._link.promiscuous(member, True)
         self._stack.save(bridge)
+
+    def _is_of_bridge(self, member: IfNet) -> bool:
+        """Whether it is a vlan on a bridge, which release 15 has and which may not join one."""
+        parent = None if member.vlan is None else member.vlan.parent
+        return parent is not None and self._stack.interfaces[parent].bridge is not None
 
     def _add_span(self, bridge: IfNet, state: BridgeState, member: IfNet) -> None:
         if member.member is not None:
@@ -260,6 +267,12 @@ class Bridges:
         for member in members:
             self._set_mtu(member, mtu)
             self._stack.save(member)
+
+    def fixes_mtu(self, ifnet: IfNet) -> bool:
+        """Whether an interface's MTU is its bridge's to set: a member's is, from release 15 on."""
+        membership = ifnet.member
+        is_member = membership is not None and MemberFlag.SPAN not in membership.flags
+        return is_member and self._stack.release >= Release.V15
 
     # --- the forwarding table ---
 

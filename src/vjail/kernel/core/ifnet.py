@@ -7,7 +7,7 @@ vlan.py, clone.py and move.py. Sources of the initial values: FreeBSD 13.2's rec
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vjail.kernel.core.record import UNRECORDED
 from vjail.kernel.observed import Address, Iff, Kind, LaggProtocol, MemberFlag, Nd6, Vxlan
@@ -163,6 +163,7 @@ class IfNet:
 
 
 VLAN_MTU = 0x8
+VLAN_HWTAGGING = 0x10
 LINKSTATE = 0x80000
 JUMBO_MTU = 0x20
 _LOOPBACK_OPTIONS = 0x680003
@@ -214,7 +215,9 @@ def traits(kind: Kind, release: Release) -> Traits:
     """What an interface of `kind` is born with. Bit 5 of the flags, set by drivers in 13, means another thing later."""
     born = _TRAITS[kind]
     if release is Release.V13 and kind in (Kind.NIC, Kind.EPAIR):
-        return Traits(born.flags | Iff.KNOWSEPOCH, born.mtu, born.nd6, born.options, born.media, born.status)
+        return replace(born, flags=born.flags | Iff.KNOWSEPOCH)
+    if release >= Release.V15 and kind is Kind.BRIDGE:
+        return replace(born, options=VLAN_HWTAGGING)
     return born
 
 

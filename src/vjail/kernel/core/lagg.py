@@ -39,10 +39,9 @@ class Laggs:
             raise KernelError(Errno.EPROTONOSUPPORT)
         if port.member is not None:
             raise KernelError(Errno.EBUSY)
-        if state.ports and port.mtu != lagg.mtu:
-            raise KernelError(Errno.EINVAL)
         if not state.ports:
             self._lead(lagg, port)
+        self.set_mtu(port, lagg.mtu)
         state.ports.append(port.ident)
         port.lagg_of = lagg.ident
         try:
@@ -61,9 +60,20 @@ class Laggs:
         if port.lladdr is not None and lagg.lladdr != port.lladdr:
             driver.set_lladdr(lagg, port.lladdr)
             lagg.lladdr = port.lladdr
-        if lagg.mtu != port.mtu:
-            driver.set_mtu(lagg, port.mtu)
-            lagg.mtu = port.mtu
+        self.set_mtu(lagg, port.mtu)
+
+    def set_mtu(self, ifnet: IfNet, mtu: int) -> None:
+        """Give a lagg or a port an MTU: ports have that of their lagg."""
+        if ifnet.mtu != mtu:
+            self._stack.driver.set_mtu(ifnet, mtu)
+            ifnet.mtu = mtu
+
+    def prepare_mtu(self, lagg: IfNet, mtu: int) -> None:
+        """SIOCSIFMTU of a lagg: its ports come to have it too."""
+        for ident in (lagg.lagg or LaggState()).ports:
+            port = self._stack.interfaces[ident]
+            self.set_mtu(port, mtu)
+            self._stack.save(port)
 
     def _delete(self, caller: Caller, operation: LaggDelete) -> None:
         lagg, state = self._lagg(caller, operation.lagg)

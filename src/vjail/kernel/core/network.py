@@ -215,9 +215,15 @@ class Network:
         ifnet, mtu = self._stack.find(caller, operation.name), operation.mtu
         if mtu not in _MTUS:
             raise KernelError(Errno.EINVAL)
+        if ifnet.lagg_of is not None:
+            raise KernelError(Errno.EINVAL)
+        if self._bridges.fixes_mtu(ifnet):
+            raise KernelError(Errno.EOPNOTSUPP)
         match ifnet.kind:
             case Kind.BRIDGE:
                 self._bridges.prepare_mtu(ifnet, mtu)
+            case Kind.LAGG:
+                self._laggs.prepare_mtu(ifnet, mtu)
             case Kind.VLAN:
                 self._vlans.check_mtu(ifnet, mtu)
             case Kind.VXLAN:

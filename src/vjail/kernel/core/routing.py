@@ -90,7 +90,7 @@ class Routing:
         version = route.destination.version
         if route.flags & _NOWHERE:
             if vnet.loopback is None or not _has_address(vnet.loopback, version):
-                raise KernelError(Errno.EOPNOTSUPP)
+                raise KernelError(Errno.EOPNOTSUPP if self._stack.release >= Release.V13 else Errno.ENETUNREACH)
             return replace(route, gateway=_LOOPBACK_GATEWAYS[version], interface=vnet.loopback.name)
         if route.interface is not None and vnet.find(route.interface) is None:
             raise KernelError(Errno.ENXIO)

@@ -15,10 +15,11 @@ from vjail.kernel.core.devfs import Devfs
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.modules import KernelImage
 from vjail.kernel.core.part import Caller, Handler
-from vjail.kernel.core.sysctl_table import HOST_JAIL_DEFAULTS, NODES, TABLE, Access, Entry, Scope
+from vjail.kernel.core.sysctl_table import HOST_JAIL_DEFAULTS, NODES, Access, Entry, Scope, table
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Oid, OidType
 from vjail.kernel.operations import Operation, SetSysctl
+from vjail.release import Release
 
 _RECORD = "sysctl"
 
@@ -97,7 +98,10 @@ class Sysctls:
         self._jails = jails
         self._network = network
         self._devfs = devfs
-        self._table = {entry.name: entry for entry in TABLE if image.vimage or entry.name != "kern.features.vimage"}
+        release = Release(image.osreldate // 100_000)
+        self._table = {
+            entry.name: entry for entry in table(release) if image.vimage or entry.name != "kern.features.vimage"
+        }
         self._nodes = {
             ".".join(name.split(".")[:depth]) for name in self._table for depth in range(1, name.count(".") + 1)
         }

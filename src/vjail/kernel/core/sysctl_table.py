@@ -8,9 +8,10 @@ Sources: sysctl(8) -d of FreeBSD 13.2 for the recorded ones; otherwise own words
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vjail.kernel.observed import OidType
+from vjail.release import Release
 
 
 class Scope(enum.Enum):
@@ -171,6 +172,19 @@ TABLE: tuple[Entry, ...] = (
     _allowed("children.cur", "Current number of child jails"),
     _number("security.jail.jail_max_af_ips", 255, "Number of IP addresses a jail may have of each family"),
 )
+
+_SINCE_15 = (
+    _vnet("net.link.bridge.member_ifaddrs", 1, "Allow layer 3 addresses on bridge members"),
+)  # refusing them (0) is not carried out
+_DEFAULTS_15 = {"net.link.bridge.pfil_member": "0", "net.link.bridge.pfil_bridge": "0"}
+
+
+def table(release: Release) -> tuple[Entry, ...]:
+    """The sysctls of a release."""
+    if release < Release.V15:
+        return TABLE
+    return (*(replace(each, default=_DEFAULTS_15.get(each.name, each.default)) for each in TABLE), *_SINCE_15)
+
 
 HOST_JAIL_DEFAULTS = {
     "jailed": "0",

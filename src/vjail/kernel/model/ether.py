@@ -266,10 +266,10 @@ class Ether:
             self._enqueue(bridge, target, passed, mark, Step.BRIDGED)
 
     def _filtered(self, bridge: Device, member: Device, frame: Frame, mark: Mark, *, outbound: bool) -> Frame | None:
-        """bridge_pfil: up to release 14 the host's pf looks at what is bridged, on the member and on the bridge."""
+        """bridge_pfil: the host's pf looks at what is bridged, on the member and on the bridge, where it is told to."""
         net = bridge.net
         payload = frame.payload
-        if net.filter is None or self._release >= Release.V15 or not isinstance(payload, Packet | Discovery):
+        if net.filter is None or not isinstance(payload, Packet | Discovery):
             return frame
         looked = [(bridge, "net.link.bridge.pfil_bridge"), (member, "net.link.bridge.pfil_member")]
         packet = payload if isinstance(payload, Packet) else payload.packet()
