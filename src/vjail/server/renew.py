@@ -252,7 +252,8 @@ async def carry_out(lab: RunningLab, found: Renewal, new: Mapping[str, Checked],
     for action in found.change.actions:
         code = await session.call(action.command, environ=ENVIRONMENT)
         wrong += [f"{host.name}: {shlex.join(action.command)} failed; {CONSOLE} there says why"] if code else []
-    await _all_usable(host, session)
+    if found.change.actions:
+        await _all_usable(host, session)
     for each in found.jails:
         if each.fate is Fate.LIVE:
             path = new[each.name].jail.source.source.name
