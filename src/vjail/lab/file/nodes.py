@@ -18,6 +18,18 @@ from vjail.lab.model import LabError, Problem
 
 T = TypeVar("T")
 
+_HINTS = {
+    "character '\\t'": "indent with blanks, not with tabs",
+    "that cannot start any token": "write the text in quotes",
+    "found ':'": 'write an address that begins with a colon in quotes: "::1"',
+    "got ':'": "close the bracket before; or write a text with `: ` in it in quotes",
+    "mapping values are not allowed": "indent keys of one level alike; or write a text with `: ` in it in quotes",
+    "unexpected end of stream": "the quote that begins here is never closed",
+    "another document": "one document a file: take the line `---` out",
+    "undefined alias": "a text that begins with * needs quotes",
+    "expected alphabetic or numeric character": "a text that begins with * or & needs quotes",
+}
+"""What to do, by words in what PyYAML says."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -49,6 +61,10 @@ class Problems:
         problem = Problem(place.path, text, place.line, place.column, hint)
         if problem not in self._found:
             self._found.append(problem)
+
+    def add(self, others: Problems) -> None:
+        """Those of another list too."""
+        self._found += [each for each in others._found if each not in self._found]
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -140,17 +156,19 @@ def compose(path: str, content: bytes, problems: Problems, variables: Mapping[st
     try:
         node = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        # Where text ends too early, what matters is where it began.
+        ended = error.context_mark if "unexpected end of stream" in (error.problem or "") else None
+        mark = ended or error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         text = " ".join((error.problem or error.context or "it cannot be read").split())
-        hint = 'write an address that begins with a colon in quotes: "::1"' if "found ':'" in text else ""
+        hint = next((hint for words, hint in _HINTS.items() if words in text), "")
         raise LabError(Problem(path, f"not YAML: {text}", *place, hint)) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise LabError(Problem(path, f"not YAML: {' '.join(str(error).split())}")) from None
     return None if node is None else Node(node, path, problems, variables)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`did you mean …?`, empty where nothing is near."""
-    close = difflib.get_close_matches(word, list(known), 1)
+def nearest(word: str, known: Iterable[str], near: float = 0.6) -> str:
+    """`did you mean …?`, empty where nothing is near (1: the same)."""
+    close = difflib.get_close_matches(word, list(known), 1, near)
     return f"did you mean {close[0]!r}?" if close else ""
