@@ -110,7 +110,11 @@ def test_no_blackhole_can_be_a_gateway(tmp_path: Path) -> None:
     """Row D3."""
     network = "networks: {n: {subnet: 'fd00::/64'}}\n"
     assert "'::1 -blackhole'" in wrong(tmp_path, network + "jails: {a: {n: auto, gateway: '::1 -blackhole'}}\n")
-    assert "::1 is in none of" in wrong(tmp_path, network + "jails: {a: {n: auto, gateway: '::1'}}\n")
+    loopback = "jails: {a: {n: auto, gateway: '0:0:0:0:0:0:0:1'}}\n"
+    assert "::1 is in none of" in wrong(tmp_path, network + loopback)
+    assert "::1 is in none of" in wrong(tmp_path, "networks: {n: {subnet: 10.0.0.0/24, gateway: '::1'}}\n")
+    text = files_of(tmp_path, network + "jails: {a: {n: auto, gateway: '::1'}}\n")["jail.conf"]
+    assert "route add -inet6 default fd00::1" in text
 
 
 def test_members_leave_before_they_are_destroyed(tmp_path: Path) -> None:

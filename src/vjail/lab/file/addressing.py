@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from vjail.lab.file.lock import Lock
@@ -11,14 +11,26 @@ from vjail.lab.file.topology import Address, Interface, Network
 
 _FIRST_AUTO = 2
 """The host part that `auto` begins with; .1 is where people look for a gateway."""
+_GATEWAY = "the gateway"
 _LAST_AUTO = 65_535
 
 
 class Pool:
     """The addresses of one network of a host."""
 
-    def __init__(self, name: str, subnets: Sequence[Network], problems: Problems, old: Lock, new: Lock) -> None:
-        """`name`: HOST/NETWORK. What `auto` gives is looked up in the old lock and noted in the new one."""
+    def __init__(
+        self,
+        name: str,
+        subnets: Sequence[Network],
+        problems: Problems,
+        old: Lock,
+        new: Lock,
+        routers: Collection[str] = (),
+    ) -> None:
+        """`name`: HOST/NETWORK. What `auto` gives is looked up in the old lock and noted in the new one.
+
+        `routers`: the jails that forward, one of which may have the gateway's address.
+        """
         self._name = name
         self._subnets: dict[int, list[Network]] = {
             4: [s for s in subnets if s.version == 4],
@@ -27,6 +39,8 @@ class Pool:
         self._problems = problems
         self._old, self._new = old, new
         self._owners: dict[Address, str] = {}
+        self._routers = routers
+        self._gateways: set[Address] = set()
 
     def take(self, owner: str, written: At[str], step: int = 0) -> Interface | None:
         """The address that is written; `step` is added to a host part. None, and told, where it cannot be."""
@@ -62,9 +76,11 @@ class Pool:
             self._problems.say(place, f"{self._short} has no subnet that `auto` could take from", "give it `subnet:`")
         return tuple(found)
 
-    def reserve(self, owner: str, address: Address) -> None:
-        """Keep an address from being given to anybody."""
-        self._owners.setdefault(address, owner)
+    def reserve_gateway(self, address: Address) -> None:
+        """Keep the gateway's address from everybody but a router that says it has it."""
+        if address not in self._owners:
+            self._owners[address] = _GATEWAY
+            self._gateways.add(address)
 
     @property
     def _short(self) -> str:
@@ -95,7 +111,16 @@ class Pool:
         if wide and address == subnet.broadcast_address:
             self._problems.say(place, f"{address} is the broadcast address", f"{subnet[-2]} is the last of a host")
             return None
+        if address in self._gateways and owner in self._routers:
+            self._gateways.remove(address)
+            self._owners[address] = owner
         first = self._owners.setdefault(address, owner)
+        if first == _GATEWAY:
+            text = f"{address} is the gateway of {self._short}, and {owner} does not forward"
+            self._problems.say(
+                place, text, "an address of its own, or `auto`; or `forward: true`, if it is the gateway"
+            )
+            return None
         if first != owner:
             self._problems.say(place, f"{address} is {first}'s", "an address of its own, or `auto`")
             return None

@@ -20,7 +20,6 @@ from vjail.kernel.conditions import (
 )
 from vjail.lab.file.nodes import At, Place
 from vjail.lab.file.schema import (
-    INTEGER,
     SUBNET,
     TEXT,
     YES_NO,
@@ -45,18 +44,21 @@ NAMES = "letters, digits, and `-`, `_` and `.` between them, 63 at most"
 CARD = r"(?!(?:bridge|epair|lo|pflog|tap|vlan)\d)[A-Za-z][A-Za-z0-9_.-]{0,14}"
 CARDS = "a card's name as FreeBSD's drivers give them (vtnet0, em1), 15 characters at most"
 JAIL_NAME = r"(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
+JAIL_NAMES = "letters, digits, `_` and `-`, not digits alone, 63 at most (a dot is for jails in jails)"
 
 _ADDRESS = Text(
     "auto, a host part (.10, ::10), an address (10.0.0.5), or one with its length (10.0.0.5/24)",
     r"auto|\.[0-9]{1,3}|[0-9.]+(/[0-9]+)?|[0-9a-fA-F:]+(/[0-9]+)?",
     str,
 )
-_GATEWAY = Text("an address, or its host part (.1)", r"\.[0-9]{1,3}|[0-9.]+|[0-9a-fA-F:]+(%[A-Za-z0-9.]+)?", str)
+_GATEWAY = Text("an address, or its host part (.1, ::1)", r"\.[0-9]{1,3}|[0-9.]+|[0-9a-fA-F:]+(%[A-Za-z0-9.]+)?", str)
 _INTERFACE = Text("an interface's name", r"[A-Za-z][A-Za-z0-9_.]{0,14}", str)
 _CARD = Text(CARDS, CARD, str)
 _NAME = Text(NAMES, NAME, str)
 _PATH = Text("an absolute path", r"/.*", str)
 _TAG = Text("a VLAN's tag, 1 to 4094", r"[0-9]+", lambda text: _between(int(text), 1, 4094))
+_MOUNT = Text("`SOURCE TARGET [ro]`, or a line of fstab(5)", r"\s*\S+\s+\S.*", str)
+_REPLICAS = Text("a whole number, 9999 at most", r"[0-9]+", lambda text: _between(int(text), 0, 9999))
 _MTU = Text("bytes, 72 to 65535", r"[0-9]+", lambda text: _between(int(text), 72, 65535))
 _RELEASE = Text("12, 13, 14, 15 or 16", r"[0-9]+(\.[0-9]+)?", Release.parse)
 _PARAMETER = r"[a-z0-9_]+(\.[a-z0-9_]+)*"
@@ -78,7 +80,7 @@ class Network:
     nat: At[str] | None = key(_CARD, "a card of the host, which routes the network; outside it has that card's address")
     host: tuple[At[str], ...] = key(Listed(_ADDRESS), "the host's own address in the network")
     gateway: tuple[At[str], ...] = key(
-        Listed(_GATEWAY), "where jails send what leaves the network (with nat: the host)"
+        Listed(_GATEWAY), "where jails send what leaves the network (with nat: the host); may be a jail's that forwards"
     )
     bridge: At[str] | None = key(
         Text("bridge and a number", r"bridge[0-9]{1,9}", str), "the bridge's name, instead of one that is made up"
@@ -128,8 +130,8 @@ class Jail:
     forward: At[bool] | None = key(YES_NO, "it passes packets on: a router")
     public: At[str] | None = key(_ADDRESS, "the address under which the outside reaches it (static NAT, both ways)")
     mounts: tuple[At[str], ...] = key(
-        Listed(TEXT),
-        "what is mounted in it: `SOURCE TARGET [ro]`, TARGET as the jail sees it; or as in fstab(5)",
+        Listed(_MOUNT),
+        "what is mounted in it: TARGET is as the jail sees it, but in a line of fstab(5), which has the host's path",
     )
     allow: tuple[At[str], ...] = key(
         Listed(Text("a permission (raw_sockets, mount.nullfs)", _PARAMETER, str)),
@@ -147,13 +149,13 @@ class Jail:
     boot: At[bool] | None = key(YES_NO, "its /etc/rc is run, also where no service and no variable is given")
     user: At[str] | None = key(_NAME, "the user that its commands run as")
     depend: tuple[At[str], ...] = key(Listed(_NAME), "jails that must run before it")
-    replicas: At[int] | None = key(INTEGER, "so many of it: NAME1, NAME2, …; a host part counts on with them")
+    replicas: At[int] | None = key(_REPLICAS, "so many of it: NAME1, NAME2, …; a host part counts on with them")
     group: tuple[At[str], ...] = key(Listed(_NAME), "groups whose keys it has too, later ones first")
     parameters: Mapping[str, Entry[tuple[At[str], ...]]] = key(
         Named(Listed(TEXT), _PARAMETER, "a parameter of jail(8)"),
         "further parameters of jail(8), as they are",
     )
-    networks: Mapping[str, Entry[tuple[At[str], ...]]] = others(Listed(_ADDRESS))
+    networks: Mapping[str, Entry[tuple[At[str], ...]]] = others(Listed(_ADDRESS), "network")
     place: Place | None = place()
 
     def over(self, other: Jail) -> Jail:
@@ -221,7 +223,7 @@ class Host:
     networks: Mapping[str, Entry[Network]] = key(
         Named(Structure(Network, "a network"), NAME, NAMES), "networks of its jails"
     )
-    jails: Mapping[str, Entry[Jail]] = key(Named(Structure(Jail, "a jail"), JAIL_NAME, NAMES), "its jails")
+    jails: Mapping[str, Entry[Jail]] = key(Named(Structure(Jail, "a jail"), JAIL_NAME, JAIL_NAMES), "its jails")
     links: tuple[Link, ...] = key(_LINKS, "epairs between two jails: [a: 10.0.0.1/24, b: 10.0.0.2/24]")
     place: Place | None = place()
 
@@ -245,7 +247,7 @@ class LabFile:
     networks: Mapping[str, Entry[Network]] = key(
         Named(Structure(Network, "a network"), NAME, NAMES), "networks of jails"
     )
-    jails: Mapping[str, Entry[Jail]] = key(Named(Structure(Jail, "a jail"), JAIL_NAME, NAMES), "jails")
+    jails: Mapping[str, Entry[Jail]] = key(Named(Structure(Jail, "a jail"), JAIL_NAME, JAIL_NAMES), "jails")
     links: tuple[Link, ...] = key(_LINKS, "epairs between two jails: [a: 10.0.0.1/24, b: 10.0.0.2/24]")
     hosts: Mapping[str, Entry[Host]] = key(Named(Structure(Host, "a host"), NAME, NAMES), "machines")
     wires: Mapping[str, Entry[Wire]] = key(

@@ -66,6 +66,9 @@ class _Resolver:
         self._macs = Macs(name)
 
     def run(self) -> tuple[Topology, Lock]:
+        for group in self._file.groups.values():
+            for each in group.value.group:
+                self._say(each.place, "a group cannot be in another", "give its jails both: `group: [one, other]`")
         hosts = self._hosts()
         wires = {name: _wire(entry.value) for name, entry in self._file.wires.items()}
         placed = tuple(self._host(name, host, hosts) for name, host in hosts.items())
@@ -97,8 +100,11 @@ class _Resolver:
                 "either `files:`, or networks and jails here",
             )
         copies = list(self._copies(name, host))
+        routers = {each.name for each in copies if each.jail.forward is not None and each.jail.forward.value}
         pools = {
-            network: Pool(f"{name}/{network}", self._subnets(entry.value), self._problems, self._old, self._new)
+            network: Pool(
+                f"{name}/{network}", self._subnets(entry.value), self._problems, self._old, self._new, routers
+            )
             for network, entry in host.networks.items()
         }
         bridges = tuple(self._bridge(name, n, entry, pools[n]) for n, entry in host.networks.items())
@@ -108,15 +114,16 @@ class _Resolver:
         jails = tuple(self._jail(name, each, by_name, pools, links.get(each.name, []), copies) for each in copies)
         nics = {nic: entry.value.value for nic, entry in host.nics.items()}
         self._check_cards(name, host, copies, nics, bool(self._file.hosts))
-        addresses = {nic: self._whole(entry.value) for nic, entry in host.addresses.items()}
+        addresses = {nic: self._long(entry.value) for nic, entry in host.addresses.items()}
+        around = [each.network for own in (*addresses.values(), *(b.host_addresses for b in bridges)) for each in own]
         return PlacedHost(
             name,
             nics,
             bridges,
             jails,
             addresses,
-            self._plain_gateways(host.gateway),
-            self._routes(host.routes),
+            tuple(g for each in host.gateway if (g := self._router(each, around)) is not None),
+            self._routes(host.routes, around),
             host.forward is not None and host.forward.value,
             host.hostid.value if host.hostid is not None else None,
             {key: entry.value.value for key, entry in host.rc.items()},
@@ -131,15 +138,16 @@ class _Resolver:
         seen: dict[str, Place] = {}
         for name, entry in given.jails.items():
             jail = entry.value
-            for group in reversed(jail.group):
+            defaults = self._file.defaults
+            for group in reversed(jail.group or (defaults.group if defaults is not None else ())):
                 known = self._file.groups.get(group.value)
                 if known is None:
                     hint = nearest(group.value, self._file.groups) or "define it under `groups:`"
                     self._say(group.place, f"there is no group {group.value!r}", hint)
                 else:
                     jail = jail.over(known.value)
-            if self._file.defaults is not None:
-                jail = jail.over(self._file.defaults)
+            if defaults is not None:
+                jail = jail.over(defaults)
             count = jail.replicas.value if jail.replicas is not None else None
             names = [name] if count is None else [f"{name}{number}" for number in range(1, count + 1)]
             for step, each in enumerate(names):
@@ -187,7 +195,7 @@ class _Resolver:
             gateways = gateways or tuple(each.ip for each in own)
         for address in gateways:
             if all(address != each.ip for each in own):
-                pool.reserve(f"the gateway of {name}", address)
+                pool.reserve_gateway(address)
         number = self._bridges.of(f"bridge {host}/{name}")
         if network.bridge is None:
             self._new.numbers[f"bridge {host}/{name}"] = number
@@ -206,23 +214,30 @@ class _Resolver:
         )
 
     def _gateway(self, written: At[str], subnets: Sequence[Subnet]) -> Address | None:
-        text = written.value
-        if text.startswith("."):
-            subnet = next((each for each in subnets if each.version == 4), None)
-            if subnet is None or int(text[1:]) >= subnet.num_addresses:
-                self._say(written.place, f"{text} is in none of {_listed(subnets)}", "the whole address")
-                return None
-            return subnet[int(text[1:])]
-        try:
-            address = ip_address(text)
-        except ValueError:
-            self._say(written.place, f"{text} is no address", "10.0.0.1, .1 or fd00::1")
-            return None
-        if not any(address in subnet for subnet in subnets):
+        address = self._router(written, subnets)
+        if address is not None and not any(address in subnet for subnet in subnets):
             hint = "a gateway must be in a network of whom it serves"
             self._say(written.place, f"{address} is in none of {_listed(subnets)}", hint)
             return None
         return address
+
+    def _router(self, written: At[str], subnets: Sequence[Subnet]) -> Address | None:
+        """An address, or a host part of the first of these networks."""
+        text = written.value
+        if not text.startswith("."):
+            try:
+                address = ip_address(text)
+            except ValueError:
+                self._say(written.place, f"{text} is no address", "10.0.0.1, .1, fd00::1 or ::1")
+                return None
+            if not text.startswith("::") or any(address in subnet for subnet in subnets):
+                return address
+        version, part = (4, int(text[1:])) if text.startswith(".") else (6, int(ip_address(text)))
+        subnet = next((each for each in subnets if each.version == version), None)
+        if subnet is None or part >= subnet.num_addresses:
+            self._say(written.place, f"{text} is in none of {_listed(subnets)}", "the whole address")
+            return None
+        return subnet[part]
 
     def _reserve(self, copies: Sequence[_Copy], host: Host, pools: Mapping[str, Pool]) -> None:
         """What is written goes before `auto`; who is written wrongly is told when its jail is made."""
@@ -249,20 +264,27 @@ class _Resolver:
     ) -> PlacedJail:
         jail = copy.jail
         ports = tuple(self._ports(host, copy, bridges, pools))
-        cards = tuple(Card(nic, self._whole(entry.value)) for nic, entry in jail.nics.items())
+        cards = tuple(Card(nic, self._long(entry.value)) for nic, entry in jail.nics.items())
         vlans = tuple(
-            VlanPort(name, each.value.tag.value, each.value.on.value, self._whole(each.value.address))
+            VlanPort(name, each.value.tag.value, each.value.on.value, self._long(each.value.address))
             for name, each in jail.vlans.items()
         )
         shared = tuple(Card(nic, self._whole(entry.value)) for nic, entry in jail.shared.items())
         self._check_shared(copy, shared, bool(links))
         parts: list[Port | LinkEnd | Card | VlanPort] = [*ports, *links, *cards, *vlans]
         networks = [address.network for part in parts for address in part.addresses]
-        gateways = [g for each in jail.gateway if (g := self._gateway(each, networks)) is not None]
+        own = {address.ip for part in parts for address in part.addresses}
+        gateways: list[Address] = []
+        for each in jail.gateway:
+            gateway = self._gateway(each, networks)
+            if gateway in own:
+                self._say(each.place, f"{gateway} is {copy.name}'s own address", "the address of the next router")
+            elif gateway is not None:
+                gateways.append(gateway)
         if not jail.gateway:
             for port in ports:
                 for address in bridges[port.network].gateways:
-                    mine = any(address in each.network for each in port.addresses)
+                    mine = any(address in each.network for each in port.addresses) and address not in own
                     if mine and all(address.version != other.version for other in gateways):
                         gateways.append(address)
         for version in (4, 6):
@@ -292,7 +314,7 @@ class _Resolver:
             not shared and (jail.vnet is None or jail.vnet.value),
             shared,
             tuple(gateways),
-            self._routes(jail.routes),
+            self._routes(jail.routes, networks),
             jail.forward is not None and jail.forward.value,
             public,
             tuple(each.value for each in jail.mounts),
@@ -338,7 +360,9 @@ class _Resolver:
     ) -> Iterator[Port]:
         for network, entry in copy.jail.networks.items():
             if network not in bridges:
-                hint = nearest(network, (*bridges, *RESERVED)) or f"networks here: {', '.join(bridges) or 'none'}"
+                hint = nearest(network, (*bridges, *RESERVED)) or f"networks here: {', '.join(bridges)}"
+                if not bridges:
+                    hint = "define it under `networks:`"
                 self._say(entry.name.place, f"{network!r} is no network, and no key of a jail", hint)
                 continue
             addresses: list[Interface] = []
@@ -376,11 +400,18 @@ class _Resolver:
         seen[f"{one} {other}"] = number = seen.get(f"{one} {other}", 0) + 1
         key = f"{host}/{one}-{other}" + (f"/{number}" if number > 1 else "")
         unit = self._new.numbers[key] = self._numbers.of(key)
-        addresses = {name: self._whole(link[name].value) for name in (one, other)}
+        addresses = {name: self._long(link[name].value) for name in (one, other)}
         for name, written in ((name, link[name].value) for name in (one, other)):
             theirs = [each.network for each in addresses[other if name == one else one]]
             for at, address in zip(written, addresses[name], strict=False):
-                if theirs and address.network not in theirs and any(n.version == address.version for n in theirs):
+                if any(address.ip == each.ip for each in addresses[one]) and name == other:
+                    self._say(at.place, f"{address.ip} is {one}'s end already", "an address of its own")
+                if (
+                    "/" in at.value
+                    and theirs
+                    and address.network not in theirs
+                    and any(n.version == address.version for n in theirs)
+                ):
                     self._say(
                         at.place, f"{address} and the other end are not in one network", "one subnet for both ends"
                     )
@@ -412,8 +443,14 @@ class _Resolver:
             found.append(address)
         return tuple(found)
 
-    def _plain_gateways(self, written: Sequence[At[str]]) -> tuple[Address, ...]:
-        return tuple(each.ip for each in self._whole(written))
+    def _long(self, written: Sequence[At[str]]) -> tuple[Interface, ...]:
+        """Addresses that stand by themselves, whose length nothing else tells."""
+        found = self._whole(written)
+        for each, address in zip(written, found, strict=False):
+            if "/" not in each.value and len(found) == len(written):
+                usual = 24 if address.version == 4 else 64
+                self._say(each.place, f"{each.value} has no length", f"as {each.value}/{usual}")
+        return found
 
     def _pf(self, host: Host) -> str | None:
         """A host's own pf.conf, where no network makes one."""
@@ -427,13 +464,23 @@ class _Resolver:
                 )
         return host.pf.value
 
-    def _routes(self, routes: Mapping[str, Entry[At[str]]]) -> tuple[tuple[Subnet, Address], ...]:
+    def _routes(
+        self, routes: Mapping[str, Entry[At[str]]], around: Sequence[Subnet]
+    ) -> tuple[tuple[Subnet, Address], ...]:
+        """Static routes; `around`: the networks whose host parts gateways may be."""
         found: list[tuple[Subnet, Address]] = []
         for text, entry in routes.items():
             try:
-                found.append((ip_network(text), ip_address(entry.value.value)))
+                network = ip_network(text)
             except ValueError as error:
                 self._say(entry.name.place, str(error), "network: gateway, as 10.1.0.0/16: 10.0.0.1")
+                continue
+            gateway = self._router(entry.value, around)
+            if gateway is not None and gateway.version != network.version:
+                text = f"{gateway} is IPv{gateway.version}, and {network} IPv{network.version}"
+                self._say(entry.value.place, text, "a gateway of the same family")
+            elif gateway is not None:
+                found.append((network, gateway))
         return tuple(found)
 
     # --- what must fit ------------------------------------------------------------------------------------------------
@@ -462,6 +509,14 @@ class _Resolver:
         for copy in copies:
             users += [(e.name, f"jail {copy.name}") for e in copy.jail.shared.values()]
         self._check_mtus(given)
+        self._check_bridges(given)
+        publics: dict[str, str] = {}
+        for copy in copies:
+            public = copy.jail.public
+            if public is not None:
+                first = publics.setdefault(public.value.partition("/")[0], copy.name)
+                if first != copy.name:
+                    self._say(public.place, f"{public.value} is {first}'s", "a public address of its own")
         for card, user in users:
             if card.value in taken:
                 self._say(
@@ -481,6 +536,24 @@ class _Resolver:
                     f"host {host} has no card {card.value}",
                     nearest(card.value, nics) or f"give it under `nics:`, as {card.value}: WIRE",
                 )
+
+    def _check_bridges(self, given: Host) -> None:
+        """A bridge is one network's, and so is what of a card joins it."""
+        bridges: dict[str, str] = {}
+        uplinks: dict[tuple[str, int | None], str] = {}
+        for name, each in given.networks.items():
+            network = each.value
+            if network.bridge is not None:
+                first = bridges.setdefault(network.bridge.value, name)
+                if first != name:
+                    self._say(network.bridge.place, f"{network.bridge.value} is {first}'s bridge", "another number")
+            if network.uplink is not None:
+                tag = network.vlan.value if network.vlan is not None else None
+                first = uplinks.setdefault((network.uplink.value, tag), name)
+                if first != name:
+                    what = network.uplink.value if tag is None else f"VLAN {tag} of {network.uplink.value}"
+                    text = f"{what} is the uplink of {first}, and can be in one bridge only"
+                    self._say(network.uplink.place, text, "another card, or a `vlan:` of its own")
 
     def _check_mtus(self, given: Host) -> None:
         """A bridge's members have one MTU, and so has a card all of whose VLANs are in bridges (row E4)."""
@@ -510,7 +583,8 @@ class _Resolver:
                 self._say(host.hostid.place, text, "another, or none: it is made from the host's name")
 
     def _check_expectations(self, expectations: Sequence[Expectation], hosts: Sequence[PlacedHost]) -> None:
-        names = {jail.name for host in hosts for jail in host.jails}
+        jails = [jail.name for host in hosts for jail in host.jails]
+        names = set(jails)
         names |= {f"{host.name}:{jail.name}" for host in hosts for jail in host.jails}
         names |= {host.name for host in hosts}
         if any(host.own_files for host in hosts):
@@ -520,6 +594,11 @@ class _Resolver:
                 if name not in names and not _is_address(name):
                     hint = nearest(name, names) or "a jail, a host, HOST:JAIL or an address"
                     self._say(each.place, f"nobody is called {name!r}", hint)
+                elif jails.count(name) > 1:
+                    there = ", ".join(
+                        f"{host.name}:{name}" for host in hosts if any(j.name == name for j in host.jails)
+                    )
+                    self._say(each.place, f"several hosts have a jail {name}", f"say which: {there}")
 
     def _say(self, place: Place, text: str, hint: str = "") -> None:
         self._problems.say(place, text, hint)

@@ -13,7 +13,7 @@ from dataclasses import MISSING, field, fields
 from ipaddress import ip_network
 from typing import Any, Generic, Protocol, TypeVar
 
-from vjail.lab.file.nodes import At, Node, nearest
+from vjail.lab.file.nodes import At, Node, Problems, nearest
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -163,7 +163,8 @@ class Named(Generic[T]):
         found: dict[str, Entry[T]] = {}
         for key, value in node.entries():
             if not re.fullmatch(self.form, key.value):
-                node.problems.say(key.place, f"{key.value!r} cannot be a name here", f"expected: {self.names}")
+                hint = "a blank behind the colon" if ":" in key.value else f"expected: {self.names}"
+                node.problems.say(key.place, f"{key.value!r} cannot be a name here", hint)
                 continue
             read = self.of.read(value)
             if read is not None:
@@ -315,7 +316,14 @@ class Structure(Generic[T]):
                 if read is not None:
                     values[known[key.value].name] = read
             elif others is not None:
-                read = others.metadata["others"].read(value)
+                aside = Problems()
+                read = others.metadata["others"].read(dataclasses.replace(value, problems=aside))
+                if aside and (hint := nearest(key.value, known, 0.8)):
+                    # The value was meant for the key that this one resembles.
+                    text = f"{key.value!r} is no key of {self.what}, and no {others.metadata['what']} with such a value"
+                    node.problems.say(key.place, text, hint)
+                else:
+                    node.problems.add(aside)
                 if read is not None:
                     rest[key.value] = Entry(key, read)
             else:
@@ -382,9 +390,9 @@ def key(type: Type[Any], about: str, *, name: str = "", required: bool = False) 
     return field(default=() if isinstance(type, Listed | Several) else None, metadata=metadata)
 
 
-def others(type: Type[Any]) -> Any:
-    """The field that takes all keys that are no other field's."""
-    return field(default_factory=dict, metadata={"others": type})
+def others(type: Type[Any], what: str) -> Any:
+    """The field that takes all keys that are no other field's; `what` they name."""
+    return field(default_factory=dict, metadata={"others": type, "what": what})
 
 
 def place() -> Any:
@@ -397,6 +405,5 @@ def _written(each: dataclasses.Field[Any]) -> str:
 
 
 TEXT: Text[str] = Text("a text", r"(?s:.+)", str)
-INTEGER: Text[int] = Text("a whole number", r"[0-9]+", int)
 YES_NO: Choice[bool] = Choice({"true": True, "false": False, "yes": True, "no": False})
 SUBNET = Text("a network (10.0.0.0/24, fd00::/64)", r"[0-9a-fA-F.:]+/[0-9]+", ip_network)
