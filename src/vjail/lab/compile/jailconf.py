@@ -66,7 +66,9 @@ def _statements(host: PlacedHost, jail: PlacedJail, ruleset: int | None) -> Iter
     yield "devfs_ruleset", (str(ruleset if ruleset is not None else 4),)
     for permission in jail.allow:
         yield f"allow.{permission}", ()
-    if jail.user is not None:
+    setup = list(_setup(host, jail))
+    alone = jail.user is None or jail.user == "root" or not setup
+    if jail.user is not None and alone:
         yield "exec.jail_user", (jail.user,)
     if jail.depend:
         yield "depend", jail.depend
@@ -78,9 +80,13 @@ def _statements(host: PlacedHost, jail: PlacedJail, ruleset: int | None) -> Iter
     prestart += [line for vlan in jail.vlans for line in _make_vlan(vlan)]
     if prestart:
         yield "exec.prestart", tuple(prestart)
-    start = list(_start(host, jail))
+    start = (*setup, *jail.run) if alone else setup
     if start:
         yield "exec.start", tuple(start)
+    if jail.run and not alone:
+        # exec.jail_user would be the user of all that exec.start does, and addresses are root's to give.
+        as_user = f"jexec -U {jail.user} {jail.name} /bin/sh -c"
+        yield "exec.poststart", tuple(f"{as_user} {_shell(line)}" for line in jail.run)
     if jail.boot:
         yield "exec.stop", ("/bin/sh /etc/rc.shutdown jail",)
     poststop = [line for port in jail.ports for line in _leave(host, port)]
@@ -165,7 +171,8 @@ def _make_vlan(vlan: VlanPort) -> Iterator[str]:
 # --- in the jail ------------------------------------------------------------------------------------------------------
 
 
-def _start(host: PlacedHost, jail: PlacedJail) -> Iterator[str]:
+def _setup(host: PlacedHost, jail: PlacedJail) -> Iterator[str]:
+    """What makes the jail ready for the programs that are run in it: root's work."""
     if jail.vnet:
         yield "ifconfig lo0 inet 127.0.0.1/8 up"
     for port in jail.ports:
@@ -191,7 +198,6 @@ def _start(host: PlacedHost, jail: PlacedJail) -> Iterator[str]:
     if jail.forward:
         # Behind rc, which switches it off unless gateway_enable says otherwise.
         yield "sysctl net.inet.ip.forwarding=1 net.inet6.ip6.forwarding=1 >/dev/null"
-    yield from jail.run
 
 
 def _addresses(interface: str, addresses: Sequence[Interface]) -> Iterator[str]:

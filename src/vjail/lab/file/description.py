@@ -138,7 +138,9 @@ class Jail:
         "what it may: allow.* of jail(8)",
     )
     devices: tuple[At[str], ...] = key(Listed(TEXT), "devices it sees besides the usual ones (bpf*, tap0)")
-    run: tuple[At[str], ...] = key(Listed(TEXT), "programs that are started in it")
+    run: tuple[At[str], ...] = key(
+        Listed(TEXT), "commands that are run in it, one after another; one that does not end needs `&` behind it"
+    )
     services: tuple[At[str], ...] = key(
         Listed(Text("a service's name", r"[A-Za-z_][A-Za-z0-9_]*", str)), "services its /etc/rc starts"
     )
@@ -147,7 +149,7 @@ class Jail:
         "variables of its /etc/rc.conf; its /etc/rc is run",
     )
     boot: At[bool] | None = key(YES_NO, "its /etc/rc is run, also where no service and no variable is given")
-    user: At[str] | None = key(_NAME, "the user that its commands run as")
+    user: At[str] | None = key(_NAME, "the user that what `run` says runs as")
     depend: tuple[At[str], ...] = key(Listed(_NAME), "jails that must run before it")
     replicas: At[int] | None = key(_REPLICAS, "so many of it: NAME1, NAME2, …; a host part counts on with them")
     group: tuple[At[str], ...] = key(Listed(_NAME), "groups whose keys it has too, later ones first")
