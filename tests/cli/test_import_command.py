@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,18 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "jail.conf").write_text("a { path = ")
     assert main(["import", str(tmp_path)]) == 1
     assert "jail.conf:1:" in capsys.readouterr().err
+
+
+def test_a_terminal_shows_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("vjail.progress._PAUSE", -1.0)  # everything is shown
+    assert main(["import", A1]) == 0
+    said = capsys.readouterr().err
+    assert "\r\x1b[K1/2 jail_01: started in memory" in said
+    assert "jail_02: stopped in memory" in said
+    assert "\r\x1b[Kjail_02: started in memory from the lab file" in said
+    assert "jail_02 pings 10.0.0.1 in both" in said
+    assert said.endswith(
+        "\r\x1b[Kvjail: epairs are numbered anew; with -o FILE a lock file keeps their numbers\n"
+        "vjail: compared in memory: 4 pings, addresses, routes, mounts and permissions are the same\n"
+    )

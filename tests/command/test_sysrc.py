@@ -9,6 +9,7 @@ from hostfake import FakeSession, Machine, VirtualFiles, recording, run_now
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vjail.command import rc_files
 from vjail.command.sysrc import sysrc
 from vjail.lab.etc import default_rc_conf
 
@@ -172,3 +173,15 @@ def test_every_other_line_is_kept_byte_for_byte(before: list[str], after: list[s
     assert host.files.text("/etc/rc.conf") == f'{head}wanted="{value}" # why\n{tail}'
     assert typed(host, "sysrc -x wanted")[2] == 0
     assert host.files.text("/etc/rc.conf") == head + tail
+
+
+def test_what_rc_loads_it_reads_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every script of every jail's boot asks for it."""
+    files = machine().files
+    asked: list[str] = []
+    read = files.read
+    monkeypatch.setattr(files, "read", lambda path: (asked.append(path), read(path))[1])
+    conf, _ = rc_files.load(files, "sshd")
+    assert conf.get("list") == "a:b"
+    assert [path for path in asked if path == "/etc/rc.conf"] == ["/etc/rc.conf"]
+    assert len(asked) == len(set(asked))

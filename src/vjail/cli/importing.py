@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from vjail.command.sh import NotModelled
 from vjail.importing import Imported, import_lab
 from vjail.lab.file import lock
 from vjail.lab.model import LabError
+from vjail.progress import Progress
+from vjail.release import Release
 
 
 def import_(arguments: argparse.Namespace) -> int:
@@ -21,8 +24,9 @@ def import_(arguments: argparse.Namespace) -> int:
     taken = [each for each in (output, lock.path(output)) if each.exists()] if output is not None else []
     if taken:
         return fail(f"{taken[0]}: is there already; take it away, or name another file")
+    gc.disable()  # what is read is kept to the end
     try:
-        found = import_lab(path, output.parent if output is not None else Path(), arguments.freebsd)
+        found = _imported(path, output.parent if output is not None else Path(), arguments.freebsd)
     except LabError as error:
         return problems(error)
     except NotModelled as error:
@@ -38,6 +42,22 @@ def import_(arguments: argparse.Namespace) -> int:
         except OSError as error:
             return fail(f"{output}: {(error.strerror or str(error)).lower()}")
     return _say(found, renamed=output is None)
+
+
+def _imported(path: Path, beside: Path, release: Release | None) -> Imported:
+    """Import, and show on a terminal how far that is."""
+    if not sys.stderr.isatty():
+        return import_lab(path, beside, release)
+    progress = Progress(_write, terminal=True, verbose=False)
+    try:
+        return import_lab(path, beside, release, progress.done)
+    finally:
+        progress.clear()
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def _say(found: Imported, *, renamed: bool) -> int:

@@ -48,7 +48,8 @@ _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 def with_bits(name: str, value: int, bits: Bits) -> str:
     """A number with the names of its bits as printb prints it: `flags=3<UP,BROADCAST>`."""
-    return f"{name}={value:x}<{','.join(text for mask, text in bits if value & mask)}>"
+    number = int(value)  # of a flag each & would make another flag
+    return f"{name}={number:x}<{','.join(text for mask, text in bits if number & int(mask))}>"
 
 
 def atoi(text: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from vjail.conf.position import Source
 from vjail.conf.rcconf import Problem, RcConf, RcFile, evaluate, parse
@@ -45,16 +45,26 @@ def defaults(files: Files) -> RcFile:
 
 def configuration_files(files: Files) -> Sequence[str]:
     """The files named by rc_conf_files, later ones that earlier ones add included."""
-    names = _values([defaults(files)]).words("rc_conf_files")
-    read_files = [file for name in names if (file := read(files, name)) is not None]
-    again = _values([defaults(files), *read_files]).words("rc_conf_files")
-    return list(dict.fromkeys([*names, *again]))
+    return list(_configuration(files, defaults(files)))
+
+
+def _configuration(files: Files, base: RcFile) -> dict[str, RcFile | None]:
+    """The files named by rc_conf_files, each read once."""
+    found = {name: read(files, name) for name in _values([base]).words("rc_conf_files")}
+    for name in _values([base, *_there(found.values())]).words("rc_conf_files"):
+        if name not in found:
+            found[name] = read(files, name)
+    return found
+
+
+def _there(files: Iterable[RcFile | None]) -> list[RcFile]:
+    return [file for file in files if file is not None]
 
 
 def load(files: Files, *services: str) -> tuple[RcConf, Sequence[Problem]]:
     """load_rc_config: every variable as a script of these names sees it, and what of the user's was not understood."""
     base = defaults(files)
-    own = [file for name in configuration_files(files) if (file := read(files, name)) is not None]
+    own = _there(_configuration(files, base).values())
     startup = _values([base, *own]).words("local_startup") if services else []
     for service in services:
         own += _of_service(files, service, startup)
@@ -76,7 +86,7 @@ def service_files(files: Files, service: str, startup: Sequence[str]) -> Sequenc
 
 
 def _of_service(files: Files, service: str, startup: Sequence[str]) -> list[RcFile]:
-    return [file for path in service_files(files, service, startup) if (file := read(files, path)) is not None]
+    return _there(read(files, path) for path in service_files(files, service, startup))
 
 
 def _kind(files: Files, path: str) -> FileKind | None:

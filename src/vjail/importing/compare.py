@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from vjail.importing.watch import Tell
 from vjail.importing.wiring import Interface, addresses
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.errno import KernelError
@@ -36,8 +37,8 @@ class Compared:
     renamed: tuple[str, ...]
 
 
-def compare(was: Rehearsal, now: Rehearsal) -> Compared:
-    """Look at every host and jail of both."""
+def compare(was: Rehearsal, now: Rehearsal, tell: Tell) -> Compared:
+    """Look at every host and jail of both. `tell` is told of the pings."""
     differences: list[str] = []
     renamed: list[str] = []
     for name, host in was.hosts.items():
@@ -59,7 +60,7 @@ def compare(was: Rehearsal, now: Rehearsal) -> Compared:
                 if place and new is not None and new != interface:
                     renamed.append(f"{interface} of {who} is {new}")
     pings = 0
-    for said, same in _echoes(was, now):
+    for said, same in _echoes(was, now, tell):
         pings += 1
         if not same:
             differences.append(said)
@@ -129,7 +130,7 @@ def _is_own(address: IPv4Address | IPv6Address) -> bool:
     return address.is_link_local or address.is_loopback
 
 
-def _echoes(was: Rehearsal, now: Rehearsal) -> Iterator[tuple[str, bool]]:
+def _echoes(was: Rehearsal, now: Rehearsal, tell: Tell) -> Iterator[tuple[str, bool]]:
     """Everybody's pings to everybody's addresses, or as many of them, evenly taken; whether both answer alike."""
     places = [(name, place) for name, host in was.hosts.items() for place, _ in _places(host)]
     targets = [
@@ -139,8 +140,9 @@ def _echoes(was: Rehearsal, now: Rehearsal) -> Iterator[tuple[str, bool]]:
         for address in _names(host, jid)
     ]
     asked = [(source, target) for source in places for target in targets if source != target[:2]]
-    step = max(1, len(asked) // _PINGS)
-    for (name, place), (_, _, address) in asked[::step]:
+    chosen = asked[:: max(1, len(asked) // _PINGS)]
+    for number, ((name, place), (_, _, address)) in enumerate(chosen, 1):
+        tell(f"{place or name} pings {address} in both", number, len(chosen))
         before, after = _answered(was, name, place, address), _answered(now, name, place, address)
         who = place or name
         yield f"{who} reaches {address}" + (" no more" if before else ", and did not before"), before == after

@@ -60,6 +60,7 @@ class _Host:
         self._wiring: Wiring = wiring(machine)
         self._numbers: dict[str, int] = {}
         self._own_rulesets: set[str] = set()
+        self._gateways_of: dict[str, list[str]] = {}
 
     def read(self, tree: str | None, listed: bool) -> ImportedHost:
         found = self._wiring
@@ -135,8 +136,10 @@ class _Host:
         return str(address)
 
     def _gateways(self, network: FoundNetwork) -> list[str]:
-        """The default routes that all who are in a network, and have it first, take through it."""
-        found = []
+        """The default routes that all who are in a network take through it."""
+        if network.name in self._gateways_of:
+            return self._gateways_of[network.name]
+        found = self._gateways_of[network.name] = []
         for version in (4, 6):
             ways = set()
             for port in network.ports:

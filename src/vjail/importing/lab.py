@@ -13,7 +13,8 @@ from vjail.conf.position import Span
 from vjail.importing import hosts
 from vjail.importing.compare import Compared, compare
 from vjail.importing.jails import at, named
-from vjail.importing.watch import watch
+from vjail.importing.watch import Tell, watch
+from vjail.jail.events import Action, Event, State
 from vjail.lab import folder
 from vjail.lab.file import lock
 from vjail.lab.file.description import Host, Jail, LabFile, Wire
@@ -39,10 +40,12 @@ class Imported:
     compared: Compared
 
 
-def import_lab(path: Path, beside: Path, release: Release | None = None) -> Imported:
+def import_lab(
+    path: Path, beside: Path, release: Release | None = None, tell: Tell = lambda _, __, ___: None
+) -> Imported:
     """The lab at `path`, whose hosts bring their own files, as a lab file that will stand in the folder `beside`.
 
-    `release`: that of the hosts, None: what the lab says.
+    `release`: that of the hosts, None: what the lab says. `tell` is told what is done with each jail.
     Raises LabError (also for a lab file of networks and jails, and for what a lab file does not allow), NotModelled.
     """
     lab = folder.load(path)
@@ -51,7 +54,7 @@ def import_lab(path: Path, beside: Path, release: Release | None = None) -> Impo
     was = Rehearsal.of(lab)
     check_readable(lab, was)
     was.doubts = []
-    watched = watch(was, lab.hosts)
+    watched = watch(was, lab.hosts, tell)
     notes: list[str] = []
     found: dict[str, Host] = {}
     numbers: dict[str, int] = {}
@@ -74,12 +77,12 @@ def import_lab(path: Path, beside: Path, release: Release | None = None) -> Impo
     file = _file(lab, found, listed)
     kept = lock.Lock(numbers=numbers)
     try:
-        now = _brought_up(lab, _with_trees(file, trees), kept)
+        now = _brought_up(lab, _with_trees(file, trees), kept, tell)
     except LabError as error:
         # The file is nowhere, so its lines are of no use.
         made_of = f"{path}, as a lab file"
         raise LabError(*(Problem(made_of, each.text, hint=each.hint) for each in error.problems)) from None
-    compared = compare(was, now)
+    compared = compare(was, now, tell)
     lost = tuple(dict.fromkeys(notes))
     comment = "\n".join((f"Made by `vjail import {path}`.", *(f"Not taken over: {text}" for text in lost)))
     return Imported(write(file, comment), kept, lost, unknown, compared)
@@ -181,7 +184,22 @@ def _with_trees(file: LabFile, trees: Mapping[str, Path]) -> LabFile:
     return replace(file, hosts=named(made))
 
 
-def _brought_up(lab: Lab, file: LabFile, kept: lock.Lock) -> Rehearsal:
+@dataclass(slots=True)
+class _Counter:
+    """An `Events` that tells of each jail that has started."""
+
+    total: int
+    to: Tell
+    number: int = 0
+
+    def tell(self, event: Event) -> None:
+        """Be told."""
+        if event.phase is None and event.action is Action.START and event.state is State.FINISHED:
+            self.number += 1
+            self.to(f"{event.jail}: started in memory from the lab file", self.number, self.total)
+
+
+def _brought_up(lab: Lab, file: LabFile, kept: lock.Lock, tell: Tell) -> Rehearsal:
     """The lab file, brought up in memory. Raises LabError for what a lab file does not allow, as an address twice."""
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory) / lab.name / folder.LAB_FILE
@@ -190,5 +208,6 @@ def _brought_up(lab: Lab, file: LabFile, kept: lock.Lock) -> Rehearsal:
         lock.write(place, kept)
         now = Rehearsal.of(folder.load(place))
     now.doubts = []
-    up(now)
+    total = len(file.jails) + sum(len(each.value.jails) for each in file.hosts.values())
+    up(now, _Counter(total, tell))
     return now

@@ -6,10 +6,9 @@ import enum
 import re
 from collections.abc import Collection, Sequence
 
-from vjail.importing.watch import Argv, Line
+from vjail.importing.watch import SHUTDOWN, Argv, Line
 
 _BOOT = re.compile(r"(?:/bin/)?sh /etc/rc")
-_SHUTDOWN = re.compile(r"(?:/bin/)?sh /etc/rc\.shutdown(?: jail)?")
 _NOTHING = frozenset(("", ":", "true", "/usr/bin/true"))
 _LOOPBACK = re.compile(r"(?:inet )?127\.0\.0\.1(?:/8| netmask \S+)?(?: up)?|up")
 _FORWARDING = re.compile(r"net\.inet6?\.ip6?\.forwarding(?:=.*)?")
@@ -45,7 +44,7 @@ def fate(line: Line, covered: Collection[str]) -> tuple[Fate, list[str]]:
     if text in _NOTHING:
         return Fate.NOTHING, []
     if (line.parameter == "exec.start" and _BOOT.fullmatch(text)) or (
-        line.parameter == "exec.stop" and _SHUTDOWN.fullmatch(text)
+        line.parameter == "exec.stop" and SHUTDOWN.fullmatch(text)
     ):
         return Fate.BOOT, []
     told = [_is_network(argv, covered) for argv in line.commands or ()]

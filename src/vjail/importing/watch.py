@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vjail.command.rc.subr import ENVIRONMENT
@@ -14,7 +15,10 @@ from vjail.rehearsal.lab import Rehearsal
 from vjail.rehearsal.up import boot, provide, start_jails
 
 Argv = tuple[str, ...]
+Tell = Callable[[str, int, int], object]
+"""Told what is done with a jail, and that it is the how manieth of how many."""
 _SHELL = "/bin/sh -c "
+SHUTDOWN = re.compile(r"(?:/bin/)?sh /etc/rc\.shutdown(?: jail)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,13 @@ class _Watch:
         if (words[0].rpartition("/")[2], *words[1:2]) != ("sh", "-c"):
             self._now.append(tuple(words))
 
+    def note_at_end(self, words: Sequence[str], jid: int) -> int | None:
+        """A command runs while a jail stops; what stops the jail's own services says nothing of networks."""
+        self.note(words, jid)
+        return 0 if jid and SHUTDOWN.fullmatch(" ".join(words)) else None
 
-def watch(lab: Rehearsal, names: Iterable[str]) -> dict[str, Watched]:
+
+def watch(lab: Rehearsal, names: Iterable[str], tell: Tell) -> dict[str, Watched]:
     """Boot these hosts and start each jail by itself, after those it depends on; then stop them, in a copy.
 
     Raises NotModelled.
@@ -72,18 +81,20 @@ def watch(lab: Rehearsal, names: Iterable[str]) -> dict[str, Watched]:
     found = {name: provide(lab.hosts[name]) for name in names}
     for name in found:
         boot(lab, name)
-    watches = {name: _started(lab, name, found[name]) for name in found}
+    watches = {name: _started(lab, name, found[name], tell) for name in found}
     lab.settle()
     copy = lab.fork()
     for name in found:
-        _stop(copy, name, found[name], watches[name])
+        _stop(copy, name, found[name], watches[name], tell)
     return {name: _watched(name, found[name], watches[name]) for name in found}
 
 
-def _started(lab: Rehearsal, name: str, found: Configured) -> _Watch:
+def _started(lab: Rehearsal, name: str, found: Configured, tell: Tell) -> _Watch:
     noting = _Watch()
     lab.interfere = noting.note
-    for jail in _order(by_name(found)):
+    jails = list(_order(by_name(found)))
+    for number, jail in enumerate(jails, 1):
+        tell(f"{jail}: started in memory", number, len(jails))
         if not _is_up(lab, name, jail):
             noting.rest()
             result = start_jails(lab, name, found, noting, [jail])
@@ -99,10 +110,12 @@ def _is_up(lab: Rehearsal, name: str, jail: str) -> bool:
     return any(each.name == jail for each in lab.hosts[name].prisons.prisons())
 
 
-def _stop(lab: Rehearsal, name: str, found: Configured, noting: _Watch) -> None:
-    lab.interfere = noting.note
+def _stop(lab: Rehearsal, name: str, found: Configured, noting: _Watch, tell: Tell) -> None:
+    lab.interfere = noting.note_at_end
     failures = dict(noting.failures)
-    for jail in reversed(list(_order(by_name(found)))):
+    jails = list(_order(by_name(found)))
+    for number, jail in enumerate(reversed(jails), 1):
+        tell(f"{jail}: stopped in memory", number, len(jails))
         if _is_up(lab, name, jail):
             noting.rest()
             lab.type(name, ("/etc/rc.d/jail", "onestop", jail), environ=ENVIRONMENT, events=noting)

@@ -292,13 +292,17 @@ class ModelSession:
 
     def reachable(self) -> Sequence[Running]:
         """The processes the caller may send signals to."""
-        return [
-            ModelProcess(self.place, each) for each in self.place.host.jails.processes.values() if self._sees(each.jid)
-        ]
+        return [ModelProcess(self.place, each) for each in self._seen()]
 
-    def _sees(self, jid: int) -> bool:
-        own = self.place.jid
-        return own in (0, jid) or self.place.host.prisons.is_descendant(jid, own)
+    def _seen(self) -> list[Resident]:
+        """The processes of its own jail and of those below; on the host all."""
+        own, host = self.place.jid, self.place.host
+        there = host.jails.processes.values()
+        if own == 0:
+            return list(there)
+        below = {each.jid for each in there} if host.prisons.children(own) else set()
+        jids = {own, *(jid for jid in below if host.prisons.is_descendant(jid, own))}
+        return [each for each in there if each.jid in jids]
 
     def processes(self) -> Sequence[ProcessInfo]:
         """The processes the caller may see."""
@@ -320,8 +324,7 @@ class ModelSession:
                 4 << 20,
                 16 << 20,
             )
-            for each in host.jails.processes.values()
-            if self._sees(each.jid)
+            for each in self._seen()
         ]
 
     def echo(self, family: int, options: EchoOptions) -> Echo:

@@ -64,7 +64,7 @@ class Device:
     @property
     def runs(self) -> bool:
         """UP and RUNNING."""
-        return self.ifnet.flags & _RUNNING == _RUNNING
+        return _RUNNING in self.ifnet.flags
 
     @property
     def mac(self) -> bytes:

@@ -349,8 +349,8 @@ class Ether:
             self._broadcast(bridge, state, None, None, frame, mark)
 
     def _span(self, bridge: Device, state: BridgeState, frame: Frame, mark: Mark) -> None:
-        for ident, membership in state.members.items():
-            if MemberFlag.SPAN in membership.flags:
+        for ident in state.members if state.spans else ():
+            if ident in state.spans:
                 port = bridge.other(ident)
                 if Iff.RUNNING in port.ifnet.flags:
                     self._transmit(port, frame, Mark(Step.COPIED, bridge, port.ifnet.name, mark))

@@ -74,6 +74,8 @@ class Store:
     changed: dict[str, Node | None] = field(default_factory=dict)
     grafts: dict[str, Tree] = field(default_factory=dict)
     """Further trees, by the directory that each one's root is laid over."""
+    added: dict[str, dict[str, None]] = field(default_factory=dict)
+    """What has been put into each directory, also what was removed since."""
 
     def get(self, path: str) -> Node | None:
         """What is at a path."""
@@ -87,19 +89,21 @@ class Store:
             tree = self.grafts.get(above)
             if tree is not None and (found := tree.nodes.get(path[len(above) :] or "/")) is not None:
                 return found
-            above = posixpath.dirname(above)
+            above = above.rpartition("/")[0] or "/"
         return None
 
     def graft(self, path: str, tree: Tree) -> None:
         """Lay a tree over a directory, which is made where it is missing; what is there already stays."""
         for parent in reversed([path, *_parents(path)]):
             if self.get(parent) is None:
-                self.changed[parent] = directory()
+                self.put(parent, directory())
         self.grafts[path] = tree
 
     def put(self, path: str, node: Node) -> None:
         """Make or replace a file."""
         self.changed[path] = node
+        if path != "/":
+            self.added.setdefault(posixpath.dirname(path), {})[posixpath.basename(path)] = None
 
     def remove(self, path: str) -> None:
         """Remove a file or directory, with what is in it."""
@@ -117,12 +121,8 @@ class Store:
         for root, tree in self.grafts.items():
             if path == root or path.startswith(f"{root}/"):
                 trees.append((tree, path[len(root) :] or "/"))
-        here = (name for tree, inside in trees for name in tree.names.get(inside, ()))
-        found = {name for name in here if self.get(prefix + name) is not None}
-        for each, node in self.changed.items():
-            if node is not None and each.startswith(prefix) and "/" not in each[len(prefix) :] and each != "/":
-                found.add(each[len(prefix) :])
-        return sorted(found)
+        here = {name for tree, inside in trees for name in tree.names.get(inside, ())}
+        return sorted(name for name in here | self.added.get(path, {}).keys() if self.get(prefix + name) is not None)
 
     def _below(self, path: str) -> Iterator[str]:
         prefix = path.rstrip("/") + "/"
