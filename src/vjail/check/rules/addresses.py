@@ -21,6 +21,7 @@ LINK_LOCAL = Rule("VJ206", Severity.WARNING, "a link-local address set by hand, 
 SHARED_TWICE = Rule("VJ207", Severity.ERROR, "one ip4.addr or ip6.addr in two jails", fatal=True)
 NO_INTERFACE = Rule("VJ208", Severity.WARNING, "ip4.addr or ip6.addr without an interface to put it on")
 HOST_PREFIX = Rule("VJ209", Severity.NOTE, "an IPv6 address without a prefix length")
+ON_THE_HOST = Rule("VJ211", Severity.NOTE, "ip4.addr or ip6.addr that the host must have, whose rc.conf is not here")
 
 ONE_MAC = Rule("VJ210", Severity.ERROR, "one MAC address set on two interfaces")
 
@@ -156,7 +157,8 @@ def twice(host: HostSubject) -> Iterator[Finding]:
 
 def shared(host: HostSubject) -> Iterator[Finding]:
     """Addresses of jails that share the host's stack."""
-    seen: dict[str, tuple[str, Span]] = {}
+    seen: dict[str, tuple[JailSubject, Span, bool]] = {}
+    own = _host_addresses(host)
     for jail in host.jails:
         if jail.is_vnet:
             continue
@@ -165,27 +167,48 @@ def shared(host: HostSubject) -> Iterator[Finding]:
             for value in parameter.values if parameter is not None else ():
                 _, bar, rest = value.text.rpartition("|")
                 address = rest.split()[0].partition("/")[0] if rest.split() else ""
-                if not bar and jail.checked.pseudo.interface is None and address:
+                is_alias = bool(bar) or jail.checked.pseudo.interface is not None
+                if address and not is_alias and address not in own:
                     yield Finding(
-                        NO_INTERFACE,
+                        NO_INTERFACE if host.rc_files else ON_THE_HOST,
                         value.span,
                         f"{address} is put on no interface: neither `interface` nor `{name} = IF|ADDRESS` names one",
-                        "jail(8) adds no alias; unless the host has the address already, nothing reaches the jail",
+                        "jail(8) adds no alias; unless the host has the address already, nothing reaches the jail"
+                        + ("" if host.rc_files else ", and its rc.conf is not here"),
                         f'interface = "em0"; or {name} = "em0|{value.text}";',
                         jails=(jail.name,),
                     )
-                first = seen.setdefault(address, (jail.name, value.span))
-                if address and first[0] != jail.name:
+                first, place, was_alias = seen.setdefault(address, (jail, value.span, is_alias))
+                several = max(len(each.jail.texts(name)) for each in (first, jail)) > 1
+                if address and first is not jail and (several or is_alias or was_alias):
                     yield Finding(
                         SHARED_TWICE,
                         value.span,
-                        f"{address} is jail {first[0]}'s too",
+                        f"{address} is jail {first.name}'s too",
                         "the kernel refuses the second jail while the first runs (`IPv4 addresses clash` where one of "
                         "them has several), and its stop takes the alias away from the other",
                         "an address of its own",
-                        related=((first[1], f"jail {first[0]}"),),
-                        jails=(first[0], jail.name),
+                        related=((place, f"jail {first.name}"),),
+                        jails=(first.name, jail.name),
                     )
+
+
+def _host_addresses(host: HostSubject) -> set[str]:
+    """The addresses that the host's rc.conf names, ranges taken apart, and those that lines of jails give it."""
+    found = {"127.0.0.1", "::1"}
+    for name in (*host.rc.matching("ifconfig_*"), *host.rc.matching("ipv4_addrs_*")):
+        for word in host.rc.get(name).split():
+            address = word.partition("/")[0]
+            head, _, last = address.rpartition(".")
+            first, dash, end = last.partition("-")
+            if dash and first.isdigit() and end.isdigit():
+                found |= {f"{head}.{number}" for number in range(int(first), min(int(end), 255) + 1)}
+            found.add(address)
+    for jail in host.jails:
+        for line in of_jail(jail):
+            if line.jail is None and line.given is not None and line.given.alias >= 0:
+                found.add(line.given.address)
+    return found
 
 
 def one_mac(host: HostSubject) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def directories(host: HostSubject, model: ModelHost) -> None:
     for jail in host.jails:
         wanted = [posixpath.dirname(jail.checked.pseudo.exec_consolelog or "")]
         root = posixpath.normpath(jail.jail.text("path") or "/")
-        wanted += [target for target in _mount_points(jail) if not f"{target}/".startswith(f"{root}/")]
+        wanted += (place for place in _mount_points(jail) if not f"{place}/".startswith(f"{root}/"))
         for path in wanted:
             if path.startswith("/") and model.files.node(path) is None:
                 model.files.put(path, directory())
