@@ -16,7 +16,7 @@ from vjail.command import mount as mount_command
 from vjail.command import service as service_command
 from vjail.command import sysctl as sysctl_command
 from vjail.command.getopt import Getopt, Option
-from vjail.conf.jailconf import Jail
+from vjail.conf.jailconf import Jail, Kind, Message
 from vjail.conf.jailconf.options import without_no
 from vjail.conf.jailconf.parameters import known_parameters
 from vjail.jail.phases import Where
@@ -27,7 +27,6 @@ from vjail.kernel.model.files import directory
 from vjail.kernel.model.host import ModelHost
 from vjail.rehearsal import NotModelled, Rehearsal
 from vjail.rehearsal.programs import Program
-from vjail.release import Release
 
 if TYPE_CHECKING:
     from vjail.rehearsal.session import ModelSession
@@ -83,16 +82,33 @@ def typed_mounts(jail: JailSubject) -> list[str]:
     return found
 
 
-def carried(jail: Jail, release: Release) -> Jail:
-    """The jail without parameters of modules that a model has not, and a host that names them has loaded."""
-    known = known_parameters(release)
+def carried(jail: Jail, host: HostSubject) -> Jail:
+    """The jail without parameters of modules that a model has not, and a host that names them has loaded.
+
+    Nor has it files of mount.fstab that are not here.
+    """
+    known = known_parameters(host.release)
 
     def is_there(name: str) -> bool:
         found = known.get(without_no(name) or name)
         return found is None or found.module is None or found.module in FILE_SYSTEMS
 
     parameters = tuple(each for each in jail.parameters if is_there(each.name))
-    return jail if len(parameters) == len(jail.parameters) else replace(jail, parameters=parameters)
+    absent = {message.cause for message in unread(jail, host)}
+    if absent:
+        parameters = tuple(
+            replace(each, values=tuple(value for value in each.values if value.span not in absent))
+            if each.name == "mount.fstab"
+            else each
+            for each in parameters
+        )
+    return jail if parameters == jail.parameters else replace(jail, parameters=parameters)
+
+
+def unread(jail: Jail, host: HostSubject) -> list[Message]:
+    """What jail(8) would say of the files of mount.fstab that are not here."""
+    checked = next((each.checked for each in host.jails if each.jail.block == jail.block), None)
+    return [each for each in (checked.messages if checked else ()) if each.kind is Kind.FSTAB_UNREADABLE]
 
 
 def mount(session: ModelSession) -> int:

@@ -13,6 +13,7 @@ from vjail.check.run.orders import Seen, Trial
 from vjail.check.run.stage import Unknown
 from vjail.check.run.state import LOOPBACK_DOWN
 from vjail.check.subject import HostSubject, JailSubject
+from vjail.conf.jailconf import Message
 from vjail.conf.position import Span
 from vjail.jail.explain import explained, mend
 from vjail.rehearsal import NotModelled
@@ -36,6 +37,19 @@ def boot_unknown(unknown: NotModelled) -> Finding:
         "its jails were looked at by their text only",
         "`vjail up` tries it",
     )
+
+
+def not_here(jail: JailSubject, absent: Sequence[Message]) -> Iterator[Finding]:
+    """Files of mount.fstab that the jail was tried without."""
+    for message in absent:
+        yield Finding(
+            NOT_MODELLED,
+            message.cause,
+            f"not here: {message.text.split(': ')[-2]}",
+            "what it mounts is not known; the jail was tried without it",
+            "put it into files/ beside the jail.conf, under its path on the host",
+            jails=(jail.name,),
+        )
 
 
 def granted(host: HostSubject, names: Sequence[str]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from vjail.check.finding import Finding
 from vjail.check.run import boot, explain, failures, orders
 from vjail.check.run.alike import form, is_tellable, retold
+from vjail.check.run.beyond import unread
 from vjail.check.run.groups import groups
 from vjail.check.run.packet_filter import packet_filter
 from vjail.check.run.stage import Stage, stages
@@ -26,7 +27,12 @@ def explore(subject: Subject) -> Iterator[Finding]:
 
 
 def _host(host: HostSubject, stage: Stage) -> Iterator[Finding]:
-    jails = [jail for jail in host.jails if not jail.jail.failed and jail.checked.ok]
+    absent = {jail.name: unread(jail.jail, host) for jail in host.jails}
+    jails = [
+        jail for jail in host.jails if not jail.jail.failed and len(absent[jail.name]) == len(jail.checked.messages)
+    ]
+    for jail in jails:
+        yield from explain.not_here(jail, absent[jail.name])
     yield from packet_filter(host, stage)
     yield from boot.findings(host, stage.refusals)
     yield from explain.granted(host, stage.granted)

@@ -115,7 +115,7 @@ class Stage:
         return self._operate(jails, Op.STOP, names)
 
     def _operate(self, jails: Sequence[Jail], op: Op, names: Sequence[str]) -> Outcome:
-        jails = [carried(jail, self.world.release) for jail in jails]
+        jails = [carried(jail, self.world) for jail in jails]
         doubts = self.lab.doubts
         assert doubts is not None
         record = Record(doubts)
