@@ -50,6 +50,8 @@ class Trunk:
     box: Sandbox
     lines: Mapping[str, Typist]
     sends: bool
+    said: str
+    """What `vjail up` said."""
 
     def on(self, host: str, line: str) -> Result:
         """Type a line on a host, the last of whose commands must go well."""
@@ -100,7 +102,7 @@ def made(request: pytest.FixtureRequest, program: Path) -> Iterator[Trunk]:
             assert up.code == 0, up
             log = box.run("sh", "-c", "cat $(find /run /tmp -name server.log)").out
             lines = {host: Typist(box, LAB, host) for host in "ab"}
-            yield Trunk(box, lines, f"em0.100: {_CANNOT}\n" not in log)
+            yield Trunk(box, lines, f"em0.100: {_CANNOT}\n" not in log, up.err)
             for line in lines.values():
                 line.close()
             down = box.vjail("down", LAB, timeout=_PATIENCE)
@@ -118,7 +120,9 @@ def trunk(made: Trunk) -> Trunk:
     return made
 
 
-def test_without_a_way_the_log_says_so_and_nothing_is_sent(made: Trunk) -> None:
+def test_without_a_way_up_and_the_log_say_so_and_nothing_is_sent(made: Trunk) -> None:
+    told = [f"{host}: blue, em0.100: {_CANNOT}" for host in "ab"]
+    assert [line for line in made.said.splitlines() if "nothing is sent" in line] == ([] if made.sends else told)
     if made.sends:
         pytest.skip("there is a way")
     said = made.lines["a"].type("ping -c 1 -t 1 192.168.100.2")

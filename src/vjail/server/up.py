@@ -110,6 +110,8 @@ class Up:
         restarts = await _side_by_side(self._renew(prepared) for prepared in hosts)
         self._rewire([each for each in wires if each.new is None])
         await _side_by_side(itertools.starmap(self._start, zip(hosts, restarts, strict=True)))
+        for prepared in hosts:
+            self._warn_of_vlans(prepared.host)
         if self._failed:
             return 1
         jails = sum(1 for prepared in hosts for _ in prepared.host.prisons.prisons())
@@ -389,6 +391,12 @@ class Up:
         if free:
             names = ", ".join(f"{where}{jail.name}" for jail in free)
             self._progress.line(f"{names}: addresses are not enforced: {host.held_jails.problem}")
+
+    def _warn_of_vlans(self, host: LabHost) -> None:
+        """Vlans that send nothing, as this machine can make none."""
+        vlans = host.network_driver.vlans
+        if silent := vlans.silent():
+            self._progress.line(f"{host.name}: {', '.join(silent)}: nothing is sent: {vlans.problem}")
 
     def _warn_of_rulesets(self, prepared: Prepared, started: Collection[str]) -> None:
         """A ruleset that does not exist is no error on FreeBSD, and hides nothing (row C1)."""

@@ -69,7 +69,7 @@ class LinuxNetwork:
         vxlans = Vxlans(ports, inets, settings)
         self.bind_vxlan, self.unbind_vxlan, self.flush_vxlan = self._settled(vxlans.bind), vxlans.unbind, vxlans.flush
 
-        self._vlans = Vlans(ports, inets, settings, bridges)
+        self.vlans = Vlans(ports, inets, settings, bridges)
 
         routing = Routing(ports)
         self.routes, self.add_route, self.delete_route = routing.routes, routing.add_route, routing.delete_route
@@ -85,33 +85,33 @@ class LinuxNetwork:
     def adopt(self, interfaces: Sequence[IfNet]) -> None:
         """Take over interfaces that another server made."""
         self._making.adopt(interfaces)
-        self._vlans.adopt()
+        self.vlans.adopt()
         self._guards.adopt()
 
     def attach(self, bridge: IfNet, member: IfNet) -> None:
         """Let the bridge have the member's frames; tagged ones too, which its vlans had until now."""
         self._bridges.attach(bridge, member)
         if not is_span(member):
-            self._vlans.set_bridged(member, True)
+            self.vlans.set_bridged(member, True)
             self._stations.provide(member)
 
     def detach(self, bridge: IfNet, member: IfNet) -> None:
         """The opposite of attach."""
         self._stations.remove(member)
         self._bridges.detach(bridge, member)
-        self._vlans.set_bridged(member, False)
+        self.vlans.set_bridged(member, False)
 
     def bind_vlan(self, vlan: IfNet, parent: IfNet) -> None:
         """Tag what `vlan` sends with its tag and give it what arrives on `parent` so tagged."""
         self.settle()
         self._stations.remove(vlan)
-        self._vlans.bind(vlan, parent)
+        self.vlans.bind(vlan, parent)
         self._stations.provide(vlan)
 
     def unbind_vlan(self, vlan: IfNet) -> None:
         """The opposite of bind_vlan."""
         self._stations.remove(vlan)
-        self._vlans.unbind(vlan)
+        self.vlans.unbind(vlan)
 
     def _settled(self, action: Callable[P, T]) -> Callable[P, T]:
         """The same, but that every interface has its device first."""

@@ -57,6 +57,8 @@ class Vlans:
         self._bridges = bridges
         self._carried: dict[int, _Carried | None] = {}
         """Of the vlans that have a device."""
+        self._silent: dict[int, IfNet] = {}
+        """Those that should have one, by their idents, on a machine that has no way to make it."""
         self._far: dict[int, int] = {}
         """The far end's index of those that are a veth pair; it is in the parent's vnet."""
         self._trunks: dict[int, vlan_code.Tags] = {}
@@ -79,7 +81,9 @@ class Vlans:
         self.unbind(vlan)
         if state is None or not above.index:
             return
-        if self._make(port, above, state):
+        if not self._make(port, above, state):
+            self._silent[vlan.ident] = vlan
+        else:
             self._carried[vlan.ident] = _Carried.by(state)
             self._give_back(port, parent)
 
@@ -89,6 +93,7 @@ class Vlans:
             self.unbind(self._ports[ident].ifnet)
         port = self._ports[vlan.ident]
         carried, _ = self._carried.pop(vlan.ident, None), self._far.pop(vlan.ident, None)
+        self._silent.pop(vlan.ident, None)
         if port.index:
             with as_freebsd():
                 self._ports.vnets[port.vnet].socket.request(tolerant(links.delete(port.index), errno.ENODEV))
@@ -143,9 +148,17 @@ class Vlans:
             ways = ways[::-1]
         if any(way(port, above, state) for way in ways):
             return True
-        why = f"no 8021q in this kernel, and no eBPF filter: {self._no_ebpf}"
-        _log.warning("%s: nothing is sent: %s", port.ifnet.name, why)
+        _log.warning("%s: nothing is sent: %s", port.ifnet.name, self.problem)
         return False
+
+    @property
+    def problem(self) -> str:
+        """Why there are vlans that send nothing."""
+        return f"no 8021q in this kernel, and no eBPF filter: {self._no_ebpf}"
+
+    def silent(self) -> list[str]:
+        """The vlans that send nothing, as this machine has no way to make them."""
+        return sorted(vlan.name for vlan in self._silent.values())
 
     # --- 8021q -------------------------------------------------------------------------------------------------------
 
