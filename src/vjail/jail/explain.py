@@ -15,6 +15,8 @@ def explained(event: Event, said: str) -> str:
     mark = f"jail: {name}{event.text}"
     own = next((lines[at - 1] for at, line in enumerate(lines) if at and line == mark), "")
     own = own.removeprefix(f" {event.jail}")  # rc.d/jail names those that it stops in a line that goes on
+    if _DONE.fullmatch(own):
+        own = ""  # the command before went well; the one that failed said nothing
     if own.startswith(f"jail: {name}exec "):
         own = own.removeprefix(f"jail: {name}exec ")
     text = event.text
@@ -29,6 +31,8 @@ def plain(said: str) -> str:
     return " ".join(_JAILS.sub("", said).split()).removesuffix(" .")
 
 
+_DONE = re.compile(r"(add|delete|change) (net|host) \S+: gateway \S+( fib \d+)?|[a-z0-9_.]+: \S+ -> \S+")
+"""What route(8) and sysctl(8) say where all went well."""
 _JAILS = re.compile(r"^(Starting|Stopping) jails:")
 
 
