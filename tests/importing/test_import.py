@@ -19,6 +19,7 @@ from vjail.lab import folder
 from vjail.lab.file import lock
 from vjail.lab.model import Lab, LabError
 from vjail.rehearsal import Rehearsal, up
+from vjail.release import Release
 
 HERE = Path(__file__).parent
 UPDATE = bool(os.environ.get("UPDATE_GOLDENS"))
@@ -295,3 +296,98 @@ def test_one_hostid_on_two_hosts_is_left_out(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_jail_that_does_not_start_is_told(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows D2 and D3."""
     assert any("mweb01-php does not start" in text for text in imported(example, monkeypatch).lost)
+
+
+# --- as hosts are -----------------------------------------------------------------------------------------------------
+
+HEAD = 'path = "/jails/$name"; vnet; persist; mount.devfs; exec.clean;\n'
+EPAIR = """exec.prestart = "ifconfig epair${n} create up; ifconfig bridge0 addm epair${n}a";
+    vnet.interface = "epair${n}b"; exec.poststop = "ifconfig epair${n}a destroy";
+"""
+BRIDGE = 'cloned_interfaces="bridge0"\nifconfig_bridge0="inet 10.0.0.1/24 up"\n'
+
+
+def test_a_router_of_one_family_is_a_router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forwarding of a family in which nobody has addresses makes no difference."""
+    start = 'exec.start = "ifconfig epair1b inet 10.0.0.2/24 up; sysctl net.inet.ip.forwarding=1";'
+    found = of(tmp_path, monkeypatch, f"{HEAD}{EPAIR}r {{ $n = 1; {start} }}\n", f'{BRIDGE}gateway_enable="YES"\n')
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert found.text.count("forward: true") == 2
+
+
+def test_a_host_that_forwards_one_of_its_families_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rc_conf = f'{BRIDGE}ifconfig_em0_ipv6="inet6 2001:db8::2/64"\ngateway_enable="YES"\n'
+    found = of(tmp_path, monkeypatch, f"{HEAD}a {{ }}\n", rc_conf)
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert "rc: {gateway_enable: YES}" in found.text
+
+
+def test_rc_at_the_end_of_a_line_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = 'exec.start = "ifconfig epair1b inet 10.0.0.2/24 up; route add default 10.0.0.1; /bin/sh /etc/rc";'
+    stop = 'exec.stop = "/bin/sh /etc/rc.shutdown jail";'
+    found = of(tmp_path, monkeypatch, f"{HEAD}{EPAIR}a {{ $n = 1; {start} {stop} }}\n", BRIDGE)
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert "a: {boot: true, inside: .2}" in found.text
+
+
+def test_what_jail_conf_says_for_all_counts_for_included_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name rc.d/jail would start such a jail from its own file alone; at boot it does not."""
+    monkeypatch.chdir(tmp_path)
+    Path("files/etc/jail.conf.d").mkdir(parents=True)
+    Path("files/etc/jail.conf.d/a.conf").write_text('a { $n = 1; exec.start = "ifconfig epair1b inet 10.0.0.2/24"; }\n')
+    Path("jail.conf").write_text(f'{HEAD}{EPAIR}.include "/etc/jail.conf.d/*.conf";\n')
+    Path("rc.conf").write_text(BRIDGE)
+    found = import_lab(Path(), Path(), Release.parse("14"))
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert "a: {inside: .2}" in found.text
+
+
+def test_all_lines_of_a_jail_that_does_not_start_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of(
+        tmp_path,
+        monkeypatch,
+        HEAD + 'a { exec.prestart = "ifconfig epair1 create up; ifconfig bridge0 addm epair1a";\n'
+        'exec.prestart += "ifconfig nosuch0 up"; vnet.interface = epair1b; exec.start = "ifconfig epair1b up"; }\n',
+        BRIDGE,
+    )
+    assert "does not start" in found.lost[0]
+    assert "ifconfig epair1 create up; ifconfig bridge0 addm epair1a" in found.text
+    assert "vnet.interface: epair1b" in found.text
+
+
+def test_a_lagg_is_an_uplink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """rc.conf makes it, and its VLANs of the host itself stay."""
+    found = of(
+        tmp_path,
+        monkeypatch,
+        f'{HEAD}{EPAIR}a {{ $n = 1; exec.start = "ifconfig epair1b inet 10.0.0.2/24"; }}\n',
+        'ifconfig_em0="up"\nifconfig_em1="up"\ncloned_interfaces="lagg0 bridge0"\n'
+        'ifconfig_lagg0="laggproto failover laggport em0 laggport em1 up"\nvlans_lagg0="30"\n'
+        'ifconfig_bridge0="inet 10.0.0.1/24 addm lagg0 up"\n'
+        'ifconfig_lagg0_30="inet 10.3.0.1/24"\n',
+    )
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert written(found, "lagg")
+
+
+def test_names_of_bridges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """jib's bridge is the card's network; one that somebody named keeps its name, and no other line says it."""
+    jib = "/usr/share/examples/jails/jib"
+    found = of(
+        tmp_path,
+        monkeypatch,
+        HEAD
+        + f'a {{ vnet.interface = e0b_a; exec.prestart = "{jib} addm a em0"; exec.poststop = "{jib} destroy a"; }}\n'
+        'b { vnet.interface = epair9b; exec.prestart = "ifconfig epair9 create; ifconfig vm-public addm epair9a"; }\n',
+        'cloned_interfaces="bridge0 lo1"\nifconfig_bridge0_name="vm-public"\n'
+        'ifconfig_vm_public="inet 10.9.0.1/24 up"\n',
+    )
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert written(found, "bridges")
+
+
+def test_the_head_of_an_exported_pf_conf_is_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pf = "# Made by vjail from the lab file of x, for host fbsd: change that, not this.\nblock in proto tcp\n"
+    found = of(tmp_path, monkeypatch, f"{HEAD}a {{ }}\n", 'ifconfig_em0="up"\npf_enable="YES"\n', pf_conf=pf)
+    assert 'pf: "block in proto tcp\\n"' in found.text
+    assert "change that" not in found.text

@@ -90,8 +90,10 @@ def _seen(host: ModelHost, jid: int) -> Mapping[str, str]:
         for route in view.routes():
             if RouteFlag.STATIC in route.flags and not _is_own(route.destination.network_address):
                 found[f"route to {route.destination}"] = _route(route)
+        versions = {each.version for device in host.net_of(jid).devices.values() for each in _outer(device.ifnet)}
         for version, on in host.net_of(jid).forwarding.items():
-            found[f"forwarding of IPv{version}"] = "on" if on else "off"
+            if version in versions:  # else there is nothing to forward
+                found[f"forwarding of IPv{version}"] = "on" if on else "off"
     if prison is not None:
         jail = host.kernel.view().jail(jid)
         found |= {key: str(value) for key, value in jail.parameters.items() if key not in _OWN}

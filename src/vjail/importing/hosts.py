@@ -16,7 +16,7 @@ from vjail.importing import jails
 from vjail.importing.jails import Note, at, named, texts
 from vjail.importing.lines import is_covered
 from vjail.importing.watch import Watched
-from vjail.importing.wiring import Address, FoundJail, FoundNetwork, FoundPort, Interface, Wiring, wiring
+from vjail.importing.wiring import Address, FoundJail, FoundNetwork, FoundPort, Interface, Wiring, addresses, wiring
 from vjail.kernel.errno import KernelError
 from vjail.kernel.model.host import ModelHost
 from vjail.lab.compile.host import USUAL_DEVICES
@@ -25,6 +25,8 @@ from vjail.lab.file.nodes import At
 from vjail.lab.file.schema import Entry
 from vjail.lab.model import LabHostSpec
 
+_MADE = re.compile(r"\A# Made by vjail from the lab file of .*\n")
+"""The head of a file that was exported."""
 _SAID = re.compile(
     r"hostname|(ipv6_)?(static_routes|route_\w+|gateway_enable|defaultrouter)|pf_enable|pf_rules|jail_enable|"
     r"autobridge_\w+|cloned_interfaces|vlans_\w+"
@@ -80,7 +82,7 @@ class _Host:
             addresses=named({card: texts(own) for card, own in cards.items() if own}),
             gateway=texts(found.host.gateways),
             routes=named({str(net): at(str(way)) for net, way in found.host.routes}),
-            forward=at(True) if found.host.forward and not nats else None,
+            forward=at(True) if found.host.forward and not nats and not self._forwards_one() else None,
             hostid=at(self._hostid()) if "hostid" in self._spec.files else None,
             rc=named({key: at(value) for key, value in rc.items()}),
             pf=at(pf) if pf is not None else None,
@@ -179,6 +181,7 @@ class _Host:
             self._wiring.cards,
             self._devices(checked.jail.text("devfs_ruleset")),
             own_stack=stack is not None or name in self._watched.failures,
+            failed=name in self._watched.failures,
             note=self._note,
         )
         if stack is None:
@@ -281,7 +284,7 @@ class _Host:
             text = self._machine.files_of().read(conf.get("pf_rules", "/etc/pf.conf")).decode()
         except KernelError:
             return None, {}, {}
-        return text, {}, {}
+        return _MADE.sub("", text), {}, {}
 
     def _told(self, rules: Ruleset) -> tuple[dict[str, str], dict[str, str]] | None:
         networks: dict[object, FoundNetwork] = {
@@ -328,35 +331,46 @@ class _Host:
         conf, _ = rc_files.load(self._machine.files_of())
         given = dict.fromkeys(each.name for each in own.assignments)
         kept = {name: conf.get(name) for name in given if not self._is_said(name, conf.get(name))}
+        if self._forwards_one():
+            kept |= {name: conf.get(name) for name in given if name in ("gateway_enable", "ipv6_gateway_enable")}
         return (conf.get("hostname") or None), kept | self._cloned(conf.words("cloned_interfaces")) | self._vlans(conf)
+
+    def _forwards_one(self) -> bool:
+        """Whether the host forwards one family only and has addresses of both, so that `forward` would say too much."""
+        on = {version for version, on in self._machine.net_of(0).forwarding.items() if on}
+        here = self._machine.net_of(0).devices.values()
+        families = {each.version for device in here for each in addresses(device.ifnet) if not each.ip.is_loopback}
+        return bool(on) and not families <= on
 
     def _is_said(self, name: str, value: str) -> bool:
         if _SAID.fullmatch(name):
             return True
         if name.startswith("create_args_"):
             return is_covered(name.removeprefix("create_args_"), self._wiring.covered)
+        if re.fullmatch(r"ifconfig_\w+_name", name) and value in {each.bridge for each in self._wiring.networks}:
+            return True
         found = re.fullmatch(r"ifconfig_(\w+?)(_ipv6|_alias(es|\d+))?", name)
         if found is None:
             return False
-        known = {*self._wiring.cards, *self._wiring.covered, *self._spec.nics}
-        if found[1] not in {each.replace(".", "_") for each in known}:
+        ports = {port for each in self._wiring.laggs.values() for port in each}
+        known = {*self._wiring.cards, *self._wiring.covered, *self._spec.nics} - ports
+        if found[1] not in {re.sub(r"[^A-Za-z0-9]", "_", each) for each in known}:
             return False
         return all(_PLAIN.fullmatch(word) or is_covered(word, known) for word in value.split())
 
     def _cloned(self, names: Sequence[str]) -> dict[str, str]:
-        """The cloned interfaces, where there are others than bridges and what jails get."""
-        bridges = [each.bridge for each in self._wiring.networks if each.bridge is not None]
-        others = [name for name in names if not is_covered(name, self._wiring.covered)]
-        if not others:
-            return {}
-        return {"cloned_interfaces": " ".join((*(name for name in names if name in bridges), *others))}
+        """The cloned interfaces but for bridges of networks and what jails get."""
+        covered = self._wiring.covered - set(self._wiring.laggs)
+        others = [name for name in names if not is_covered(name, covered)]
+        return {"cloned_interfaces": " ".join(others)} if others else {}
 
     def _vlans(self, conf: RcConf) -> dict[str, str]:
         """The VLANs of each card, where there are others than those of networks and what jails get."""
         found: dict[str, str] = {}
         for name in conf:
             card = name.removeprefix("vlans_")
-            words = conf.words(name) if card in self._wiring.cards and name != card else []
+            cards = (*self._wiring.cards, *self._wiring.laggs)
+            words = conf.words(name) if card in cards and name != card else []
             others = [
                 word
                 for word in words

@@ -14,6 +14,7 @@ from vjail.conf.jailconf.jail import JailParameter
 from vjail.conf.jailconf.pseudo import flag
 from vjail.conf.position import Span
 from vjail.importing.lines import Fate, fate, is_of_network
+from vjail.importing.lines import boots as runs_rc
 from vjail.importing.watch import Line
 from vjail.lab.compile.jailconf import SHARED
 from vjail.lab.file.description import Jail
@@ -63,11 +64,13 @@ def jail(
     devices: tuple[str, ...] | None,
     *,
     own_stack: bool,
+    failed: bool,
     note: Note,
 ) -> Jail:
     """The keys of a jail but those of its networks.
 
     `cards`: those of the host. `devices`: what its ruleset shows besides the usual ones, None where it is another kind.
+    `failed`: it did not start, so what its lines do is not known, and all of them stay.
     """
     given = checked.jail
     path = given.text("path") or "/"
@@ -92,7 +95,7 @@ def jail(
     if devices is not None:
         parameters.pop("devfs_ruleset", None)
         made = replace(made, devices=texts(devices))
-    more, run, boot = _commands(lines, covered, note)
+    more, run, boot = _commands(lines, covered, note, failed=failed)
     parameters |= more
     base, mounts = _mounts(path, (*checked.fstab, *checked.pseudo.mount))
     hostname = given.text("host.hostname")
@@ -179,16 +182,17 @@ def _inner(path: str, text: str) -> str:
 
 
 def _commands(
-    lines: Sequence[Line], covered: Collection[str], note: Note
+    lines: Sequence[Line], covered: Collection[str], note: Note, *, failed: bool
 ) -> tuple[dict[str, tuple[str, ...]], list[str], bool]:
     """Lines that stay as they are by parameter, those that are run when the network stands, and whether rc is run."""
     kept: dict[str, list[str]] = {}
     run: list[str] = []
-    fates = [(line, *fate(line, covered)) for line in lines if line.parameter not in _SCALARS]
-    boots = any(line.parameter == "exec.start" and what is Fate.BOOT for line, what, _ in fates)
+    known = [replace(line, commands=None) if failed else line for line in lines if line.parameter not in _SCALARS]
+    fates = [(line, *fate(line, covered)) for line in known]
+    boots = any(runs_rc(line) and what is not Fate.KEPT for line, what, _ in fates)
     booted = False
     for line, what, lost in fates:
-        if what is Fate.BOOT and line.parameter == "exec.start":
+        if runs_rc(line) and what in (Fate.BOOT, Fate.SAID):
             booted = True
         elif what is Fate.MIXED:
             note(f"{line.parameter}: a lab file makes its interfaces itself; lost is: {'; '.join(lost)}", line.place)

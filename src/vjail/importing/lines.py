@@ -6,11 +6,12 @@ import enum
 import re
 from collections.abc import Collection, Sequence
 
-from vjail.importing.watch import SHUTDOWN, Argv, Line
+from vjail.importing.watch import BOOT, SHUTDOWN, Argv, Line
 
-_BOOT = re.compile(r"(?:/bin/)?sh /etc/rc")
 _NOTHING = frozenset(("", ":", "true", "/usr/bin/true"))
 _LOOPBACK = re.compile(r"(?:inet )?127\.0\.0\.1(?:/8| netmask \S+)?(?: up)?|up")
+_OWN_LOOPBACK = re.compile(r"(?:/sbin/)?ifconfig lo0 (?:inet )?127\.0\.0\.1(?:/8)?(?: up)?")
+"""A line that every jail of a lab file has."""
 _FORWARDING = re.compile(r"net\.inet6?\.ip6?\.forwarding(?:=.*)?")
 _WRITES = re.compile(r">>?\s*(?!/dev/null\b|&)[\w/.$\"'{}-]+")
 """A redirection to a file."""
@@ -43,16 +44,26 @@ def fate(line: Line, covered: Collection[str]) -> tuple[Fate, list[str]]:
     text = line.text.strip()
     if text in _NOTHING:
         return Fate.NOTHING, []
-    if (line.parameter == "exec.start" and _BOOT.fullmatch(text)) or (
+    if (line.parameter == "exec.start" and BOOT.fullmatch(text)) or (
         line.parameter == "exec.stop" and SHUTDOWN.fullmatch(text)
     ):
         return Fate.BOOT, []
+    if _OWN_LOOPBACK.fullmatch(text):
+        return Fate.SAID, []
     told = [_is_network(argv, covered) for argv in line.commands or ()]
     if True not in told:
         return Fate.KEPT, []
     lost = [" ".join(argv) for argv, network in zip(line.commands or (), told, strict=True) if network is False]
     lost += [found[0] for found in _WRITES.finditer(text)]
     return (Fate.MIXED, lost) if lost else (Fate.SAID, [])
+
+
+def boots(line: Line) -> bool:
+    """Whether a line runs the jail's /etc/rc, be it behind other commands."""
+    return line.parameter == "exec.start" and (
+        BOOT.fullmatch(line.text.strip()) is not None
+        or any(BOOT.fullmatch(" ".join(argv)) is not None for argv in line.commands or ())
+    )
 
 
 def is_of_network(line: Line) -> bool:

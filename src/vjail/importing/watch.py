@@ -6,18 +6,20 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from vjail.command import rc_files
 from vjail.command.rc.subr import ENVIRONMENT
 from vjail.conf.jailconf import Checked
 from vjail.conf.position import Span
 from vjail.jail.events import Action, Event, State
-from vjail.lab.configured import Configured, by_name
+from vjail.lab.configured import JAIL_CONF, Configured, by_name
 from vjail.rehearsal.lab import Rehearsal
-from vjail.rehearsal.up import boot, provide, start_jails
+from vjail.rehearsal.up import boot, provide
 
 Argv = tuple[str, ...]
 Tell = Callable[[str, int, int], object]
 """Told what is done with a jail, and that it is the how manieth of how many."""
 _SHELL = "/bin/sh -c "
+BOOT = re.compile(r"(?:/bin/)?sh /etc/rc")
 SHUTDOWN = re.compile(r"(?:/bin/)?sh /etc/rc\.shutdown(?: jail)?")
 
 
@@ -53,7 +55,7 @@ class _Watch:
         """Be told."""
         jail = event.jail or ""
         if event.state is State.FAILED and event.text and event.action is Action.START:
-            self.failures[jail] = event.text
+            self.failures.setdefault(jail, event.text)
         if event.phase is not None and event.state is State.STARTED:
             key = (jail, event.phase.step.value, event.text.removeprefix(_SHELL))
             self._now = self.commands.setdefault(key, [])
@@ -66,6 +68,8 @@ class _Watch:
         """A command runs; it is let run."""
         if (words[0].rpartition("/")[2], *words[1:2]) != ("sh", "-c"):
             self._now.append(tuple(words))
+        if BOOT.fullmatch(" ".join(words)):
+            self.rest()  # what rc runs is no business of the line's
 
     def note_at_end(self, words: Sequence[str], jid: int) -> int | None:
         """A command runs while a jail stops; what stops the jail's own services says nothing of networks."""
@@ -97,13 +101,26 @@ def _started(lab: Rehearsal, name: str, found: Configured, tell: Tell) -> _Watch
         tell(f"{jail}: started in memory", number, len(jails))
         if not _is_up(lab, name, jail):
             noting.rest()
-            result = start_jails(lab, name, found, noting, [jail])
+            result = lab.type(name, _words(lab, name, found, jail, start=True), environ=ENVIRONMENT, events=noting)
             if not _is_up(lab, name, jail):
                 noting.failures.setdefault(
                     jail, result.err.strip() or "it ends at once: it has no persist, and nothing runs"
                 )
     lab.interfere = None
     return noting
+
+
+def _words(lab: Rehearsal, name: str, found: Configured, jail: str, *, start: bool) -> tuple[str, ...]:
+    """The command by which a jail is started or stopped alone, from the file from which rc.d/jail starts all.
+
+    By its name rc.d/jail would take a file in jail.conf.d without what jail.conf says for all (from 14 on).
+    """
+    conf, _ = rc_files.load(lab.hosts[name].files_of(), "jail")
+    whole = found.files[0] if found.files and not conf.words("jail_list") else None
+    block = by_name(found)[jail].jail.block
+    if whole is None or block is None or whole.files[0].source.name != JAIL_CONF or whole.jail(block) is None:
+        return "/etc/rc.d/jail", "onestart" if start else "onestop", jail
+    return "/usr/sbin/jail", "-f", JAIL_CONF, *(("-c", block) if start else ("-q", "-r", jail))
 
 
 def _is_up(lab: Rehearsal, name: str, jail: str) -> bool:
@@ -118,7 +135,7 @@ def _stop(lab: Rehearsal, name: str, found: Configured, noting: _Watch, tell: Te
         tell(f"{jail}: stopped in memory", number, len(jails))
         if _is_up(lab, name, jail):
             noting.rest()
-            lab.type(name, ("/etc/rc.d/jail", "onestop", jail), environ=ENVIRONMENT, events=noting)
+            lab.type(name, _words(lab, name, found, jail, start=False), environ=ENVIRONMENT, events=noting)
     noting.failures = failures
     lab.interfere = None
 

@@ -15,6 +15,8 @@ Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 _ETHERNET = 1500
+_CARDS = (Kind.NIC, Kind.LAGG)
+"""What a lab file's networks and VLANs take for a card."""
 
 
 @dataclass(slots=True)
@@ -85,6 +87,8 @@ class Wiring:
     jails: dict[str, FoundJail] = field(default_factory=dict)
     cards: dict[str, tuple[Interface, ...]] = field(default_factory=dict)
     """The host's cards that stay with it."""
+    laggs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The host's laggs, which rc.conf makes, and their ports."""
     host: FoundJail = field(default_factory=FoundJail)
     covered: set[str] = field(default_factory=set)
 
@@ -116,6 +120,8 @@ class _Reader:
                 self._of_jail(ifnet, self._jails[ifnet.vnet])
             elif ifnet.vnet == 0 and ifnet.kind is Kind.NIC:
                 self._found.cards[ifnet.name] = addresses(ifnet)
+            elif ifnet.vnet == 0 and ifnet.lagg is not None:
+                self._found.laggs[ifnet.name] = tuple(self._interfaces[port].name for port in ifnet.lagg.ports)
         self._found.host = self._stack(0)
         for network in self._found.networks:
             network.subnets = tuple(_subnets(network))
@@ -132,10 +138,10 @@ class _Reader:
         inner = []
         for member in members:
             parent = self._parent(member)
-            if found.uplink is None and member.kind is Kind.NIC:
+            if found.uplink is None and member.kind in _CARDS:
                 found.uplink = member.name
                 self._found.covered.add(member.name)
-            elif found.uplink is None and parent is not None and parent.kind is Kind.NIC and member.vlan is not None:
+            elif found.uplink is None and parent is not None and parent.kind in _CARDS and member.vlan is not None:
                 found.uplink, found.tag = parent.name, member.vlan.tag
                 self._found.covered |= {member.name, parent.name}
             elif member.kind is Kind.EPAIR and self._peer(member).vnet in self._jails:
@@ -212,7 +218,8 @@ class _Reader:
         """Call each network by what it is."""
         taken: set[str] = set()
         for network in self._found.networks:
-            if network.bridge is not None and not network.bridge.startswith("bridge"):
+            by_jib = network.bridge == f"{network.uplink}bridge"
+            if network.bridge is not None and not network.bridge.startswith("bridge") and not by_jib:
                 wanted = network.bridge
             elif network.bridge is None:
                 wanted = f"to-{network.ports[0].jail}"

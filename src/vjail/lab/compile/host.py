@@ -76,7 +76,10 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
         lines["pf_enable"] = "YES"
     if host.jails:
         lines["jail_enable"] = "YES"
+    own = lines.get("cloned_interfaces", "").split()
     lines |= host.rc
+    if own and "cloned_interfaces" in host.rc:
+        lines["cloned_interfaces"] = " ".join(dict.fromkeys((*host.rc["cloned_interfaces"].split(), *own)))
     for name, value in lines.items():
         yield f'{name}="{value}"'
 

@@ -529,8 +529,9 @@ class _Resolver:
             *(e.name for c in copies for e in c.jail.nics.values()),
             *(e.name for e in given.addresses.values()),
         ]
+        cloned = given.rc["cloned_interfaces"].value.value.split() if "cloned_interfaces" in given.rc else []
         for card in named if listed else ():
-            if card.value not in nics:
+            if card.value not in nics and card.value not in cloned:
                 self._say(
                     card.place,
                     f"host {host} has no card {card.value}",
