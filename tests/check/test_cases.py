@@ -31,7 +31,7 @@ def findings(case: Path) -> list[Finding]:
     if typed.exists():
         source = Source(str(typed), typed.read_bytes())
         return find_in_script(source, bare(typed, typed.read_text()), DEFAULT)
-    lab = folder.load(case)
+    lab = folder.etc(case)
     first = (case / "jail.conf").read_text().partition("\n")[0] if (case / "jail.conf").exists() else ""
     release = re.match(r"# FreeBSD (\d+)", first)
     return find(read(lab, Release.parse(release[1]) if release else lab.release))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from vjail.check.finding import Finding, Severity
 from vjail.check.rules import HOST_RULES, LAB_RULES
 from vjail.check.run import explore
-from vjail.check.subject import Subject
+from vjail.check.subject import HostSubject, Subject
+from vjail.conf.position import Source, Span
 
 
 def find(subject: Subject) -> list[Finding]:
@@ -21,7 +22,29 @@ def find(subject: Subject) -> list[Finding]:
         found += lab_rule(subject)
     read = [finding for finding in found if finding.rule.severity is Severity.ERROR]
     found += (finding for finding in explore(subject) if not any(_covers(each, finding) for each in read))
-    return sorted(joined(found), key=_order)
+    sources = {host.name: _sources(host) for host in subject.hosts}
+    return sorted(joined(_placed(each, sources.get(each.host, {})) for each in found), key=_order)
+
+
+def _sources(host: HostSubject) -> dict[str, Source]:
+    """The files that `.include` names by their paths on the host, under the names they have on this machine."""
+    names = {file.source.name for configuration in host.configurations for file in configuration.files}
+    return {name: source for name in names if (source := host.reader.source(name)) is not None}
+
+
+def _placed(finding: Finding, sources: Mapping[str, Source]) -> Finding:
+    """The same, its places in files of this machine: those are what is shown and mended."""
+
+    def here(span: Span) -> Span:
+        source = sources.get(span.source.name)
+        return span if source is None else replace(span, source=source)
+
+    return replace(
+        finding,
+        span=None if finding.span is None else here(finding.span),
+        edits=tuple(replace(edit, span=here(edit.span)) for edit in finding.edits),
+        related=tuple((here(span), text) for span, text in finding.related),
+    )
 
 
 def _covers(known: Finding, finding: Finding) -> bool:
@@ -41,7 +64,7 @@ def joined(findings: Iterable[Finding]) -> list[Finding]:
     first: dict[object, Finding] = {}
     for finding in findings:
         span = finding.span
-        key = (finding.rule.code, finding.host, span and (id(span.source), span.start, span.end), finding.text)
+        key = (finding.rule.code, finding.host, span and (span.source.name, span.start, span.end), finding.text)
         known = first.get(key)
         if known is None:
             first[key] = finding

@@ -116,7 +116,7 @@ def read(lab: Lab, release: Release) -> Subject:
 
 def _host(spec: LabHostSpec, release: Release) -> HostSubject:
     reader = HostReader(spec)
-    configurations = tuple(load(source, release, reader) for source in _configurations(reader))
+    configurations = tuple(_configurations(reader, release))
     jails: dict[str | None, Jail] = {}
     for configuration in configurations:
         for jail in configuration.jails:
@@ -136,13 +136,16 @@ def _host(spec: LabHostSpec, release: Release) -> HostSubject:
     )
 
 
-def _configurations(reader: HostReader) -> Iterator[Source]:
-    """The files that jail(8) and rc.d/jail read: jail.conf, jail.NAME.conf, jail.conf.d."""
+def _configurations(reader: HostReader, release: Release) -> Iterator[Configuration]:
+    """What jail(8) and rc.d/jail read: jail.conf, jail.NAME.conf, and of jail.conf.d what jail.conf includes not."""
+    included: set[str] = set()
     paths = ["/etc/jail.conf", *reader.glob("/etc/jail.*.conf"), *reader.glob("/etc/jail.conf.d/*.conf")]
     for path in paths:
         source = reader.source(path)
-        if source is not None:
-            yield source
+        if source is not None and path not in included:
+            found = load(source, release, reader)
+            included |= {file.source.name for file in found.files}
+            yield found
 
 
 _RC_CONF = ("/etc/rc.conf", "/etc/rc.conf.local")
@@ -180,7 +183,11 @@ class HostReader:
 
     def glob(self, pattern: str) -> list[str]:
         """The paths a pattern matches, sorted."""
-        found = {path for name in self._spec.files if fnmatch.fnmatchcase(path := f"/etc/{name}", pattern)}
+        found = {
+            path
+            for name in self._spec.files
+            if fnmatch.fnmatchcase(path := f"/etc/{name}", pattern) and path.count("/") == pattern.count("/")
+        }
         tree = self._spec.tree
         if tree is not None:
             found |= {f"/{path.relative_to(tree)}" for path in tree.glob(pattern.lstrip("/")) if path.is_file()}

@@ -56,7 +56,7 @@ def _found(paths: list[str], release: Release | None) -> list[Finding]:
         if is_script(Path(path)):
             found += _typed(Path(path), release)
             continue
-        lab = folder.load(Path(path))
+        lab = folder.etc(Path(path))
         subjects.append(read(lab, release or lab.release))
         found += find(subjects[-1])
     return found + list(one_hostid_between(subjects))

@@ -48,7 +48,7 @@ def import_lab(
     `release`: that of the hosts, None: what the lab says. `tell` is told what is done with each jail.
     Raises LabError (also for a lab file of networks and jails, and for what a lab file does not allow), NotModelled.
     """
-    lab = folder.load(path)
+    lab = folder.etc(path)
     lab = lab if release is None else replace(lab, release=release)
     _check(path)
     was = Rehearsal.of(lab)

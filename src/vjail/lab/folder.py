@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LAB_FILE = "vjail.yml"
 JAIL_CONF = "jail.conf"
 _ONE_HOST = "fbsd"
+_IN_ETC = ("jail.conf.d/*.conf", "jail.*.conf", "fstab.*")
 
 
 def load(path: Path) -> Lab:
@@ -29,6 +30,21 @@ def load(path: Path) -> Lab:
 
         return lab_of(path, _read, _host_files)
     return _from_folder(path.parent, path.name)
+
+
+def etc(path: Path) -> Lab:
+    """As `load`; a jail.conf is taken to lie in a host's /etc, with what else tells of jails there. Raises LabError.
+
+    That is jail.conf.d, jail.NAME.conf and fstab.NAME.
+    """
+    lab = load(path)
+    origin = find(path)
+    if origin.name != JAIL_CONF:
+        return lab
+    host = lab.hosts[_ONE_HOST]
+    beside = [each for pattern in _IN_ETC for each in sorted(origin.parent.glob(pattern)) if each.is_file()]
+    files = {f"{each.relative_to(origin.parent)}": HostFile(each, _read(each)) for each in beside}
+    return _of_one_host(origin.parent, {**host.files, **files}, host.tree) if files else lab
 
 
 def topology(path: Path) -> Topology | None:
@@ -80,8 +96,11 @@ def _read(path: Path) -> bytes:
 
 
 def _from_folder(folder: Path, jail_conf: str) -> Lab:
-    files, tree = _host_files(folder, jail_conf)
-    cards = nics.named(*(_text(file) for name, file in files.items() if name in ("rc.conf", "jail.conf")))
+    return _of_one_host(folder, *_host_files(folder, jail_conf))
+
+
+def _of_one_host(folder: Path, files: dict[str, HostFile], tree: Path | None) -> Lab:
+    cards = nics.named(*(_text(file) for name, file in files.items() if name == "rc.conf" or "jail." in name))
     wires = tuple(f"{_ONE_HOST}-{card}" for card in cards)
     host = LabHostSpec(_ONE_HOST, dict(zip(cards, wires, strict=True)), files, tree)
     return Lab(folder.resolve().name, folder, {host.name: host}, wires)

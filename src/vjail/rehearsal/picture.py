@@ -16,7 +16,7 @@ from vjail.view.picture.model import Picture
 
 def drawn(path: Path, form: Format) -> tuple[str, list[str]]:
     """The picture of the lab at `path`, and what was said of jails that did not start. Raises LabError, NotModelled."""
-    lab = folder.load(path)
+    lab = folder.etc(path)
     rehearsal = Rehearsal.of(lab)
     check_readable(lab, rehearsal)
     rehearsal.doubts = []

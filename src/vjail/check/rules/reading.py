@@ -88,7 +88,8 @@ def include(host: HostSubject) -> Iterator[Finding]:
                         parameter.span,
                         "unknown parameter: .include",
                         "before FreeBSD 14 jail(8) takes it for a parameter and reads no other file: there is no jail",
-                        "write the jails into this file, or one file for each into /etc/jail.conf.d",
+                        "--freebsd 14, where the host is one; else the jails in this file, or a file for each in "
+                        "/etc/jail.conf.d",
                     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from vjail.check.finding import Finding
 from vjail.check.run import boot, explain, failures, orders
@@ -23,7 +24,7 @@ def explore(subject: Subject) -> Iterator[Finding]:
         yield explain.boot_unknown(unknown)
         return
     for host in subject.hosts:
-        yield from _host(host, found[host.name])
+        yield from (replace(finding, host=host.name) for finding in _host(host, found[host.name]))
 
 
 def _host(host: HostSubject, stage: Stage) -> Iterator[Finding]:
