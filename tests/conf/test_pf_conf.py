@@ -50,6 +50,10 @@ GOOD = {
         "block drop in quick on vtnet0 from no-route to any",
         "block drop in quick on vtnet0 from urpf-failed to any",
     ],
+    "block out quick on vtnet0 from any to no-route": ["block drop out quick on vtnet0 from any to no-route"],
+    "scrub in on vtnet0 all no-df random-id max-mss 1440 fragment reassemble": [
+        "scrub in on vtnet0 all no-df random-id max-mss 1440 fragment reassemble",
+    ],
     "block inet from ! no-route to no-route": ["block drop inet from ! no-route to no-route"],
     "pass proto tcp flags any modulate state": ["pass proto tcp all flags any modulate state"],
     'pass tag web label "$if:$proto" probability 20%': [
@@ -151,12 +155,10 @@ BAD = {
     "pass user root": "pf.conf:1: user is not there in vjail's pf (docs/pf.md)",
     "block from any to urpf-failed": 'pf.conf:1: "urpf-failed" is not permitted in a destination address',
     "block out from no-route": (
-        "pf.conf:1: no-route but in a filter rule for `in`, or for both directions, is not there in vjail's pf "
-        "(docs/pf.md)"
+        "pf.conf:1: no-route but in what filters on the way in is not there in vjail's pf (docs/pf.md)"
     ),
     "nat on vtnet0 from no-route to any -> (vtnet0)": (
-        "pf.conf:1: no-route but in a filter rule for `in`, or for both directions, is not there in vjail's pf "
-        "(docs/pf.md)"
+        "pf.conf:1: no-route but in what filters on the way in is not there in vjail's pf (docs/pf.md)"
     ),
     "table <t> { no-route }": 'pf.conf:1: "no-route" is not permitted inside tables',
     "pass keep state (if-bound)": "pf.conf:1: the state option if-bound is not there in vjail's pf (docs/pf.md)",
@@ -171,7 +173,7 @@ BAD = {
         "pf.conf:2: Rules must be in order: options, normalization, queueing, translation, filtering"
     ),
     "altq on vtnet0 cbq": "pf.conf:1: altq is not there in vjail's pf (docs/pf.md)",
-    "scrub all random-id": "pf.conf:1: scrub's random-id is not there in vjail's pf (docs/pf.md)",
+    "scrub all reassemble tcp": "pf.conf:1: scrub's reassemble is not there in vjail's pf (docs/pf.md)",
     "bogus": "pf.conf:1: syntax error",
     # Until three tokens were good a further syntax error is not said.
     "pass bogus\nbogus\npass in all\nblock bogus": "pf.conf:1: syntax error\npf.conf:4: syntax error",

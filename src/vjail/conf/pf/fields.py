@@ -127,10 +127,10 @@ class Fields:
         return FromTo(source, destination)
 
     def reached(self, *lists: list[Host] | None) -> None:
-        """`no-route` and `urpf-failed` are there in what is filtered on its way in, and nowhere else."""
+        """`no-route` and `urpf-failed` are not there where these lists of hosts stand."""
         for found in lists:
             if reach := unreached(found):
-                self.tokens.unsupported(f"{reach.value} but in a filter rule for `in`, or for both directions,")
+                self.tokens.unsupported(f"{reach.value} but in what filters on the way in")
 
     def _peer(self) -> PeerList:
         if self.tokens.accept("port"):

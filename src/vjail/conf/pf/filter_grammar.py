@@ -82,7 +82,7 @@ class FilterGrammar:
         protocols = fields.protocols()
         sides = fields.from_to()
         if rule.direction is Direction.OUT:
-            fields.reached(sides.source.hosts, sides.destination.hosts)
+            fields.reached(sides.source.hosts)
         options = self.filter_options()
         self.check_flags(options, protocols)
         keep = options.keep if options.keep is not None else Keep.STATE if action is Action.PASS else Keep.NO
@@ -261,6 +261,10 @@ class FilterGrammar:
                     break
                 case "fragment":
                     tokens.expect("reassemble")
+                case "no-df":
+                    rule = replace(rule, no_df=True)
+                case "random-id":
+                    rule = replace(rule, random_id=True)
                 case "min-ttl":
                     rule = replace(rule, min_ttl=self._scrub_number("min-ttl", 255))
                 case "max-mss":

@@ -164,6 +164,10 @@ def _effects(rule: Rule, anchor: str) -> Iterator[str]:
         yield f" probability {f'{rule.probability * 100:f}'.rstrip('0').rstrip('.')}%"
     if rule.state_options != StateOptions():
         yield f" ({', '.join(_state_options(rule.state_options))})"
+    if rule.no_df:
+        yield " no-df"
+    if rule.random_id:
+        yield " random-id"
     if rule.min_ttl:
         yield f" min-ttl {rule.min_ttl}"
     if rule.max_mss:

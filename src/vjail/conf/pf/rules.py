@@ -296,6 +296,8 @@ class Rule:
     """The code of an ICMPv6 unreachable."""
     translation_pass: bool = False
     pool: Pool | None = None
+    no_df: bool = False
+    random_id: bool = False
     min_ttl: int = 0
     max_mss: int = 0
     anchor: str = ""

@@ -468,7 +468,9 @@ def _is_broadcast(device: Device, address: IP) -> bool:
         return False
     if address == _EVERYONE:
         return True
-    return any(isinstance(held.address, Inet) and held.address.broadcast == address for held in device.ifnet.addresses)
+    own = [held.address for held in device.ifnet.addresses if isinstance(held.address, Inet)]
+    # An address with the mask of a host is its own broadcast address, and an own address before that (ip_input).
+    return any(each.broadcast == address for each in own) and all(each.address != address for each in own)
 
 
 def _same_net(address: Inet, other: IPv4Address) -> bool:

@@ -108,6 +108,7 @@ class Pf:
         """The packet, translated perhaps; None: it is blocked."""
         if any(is_called(device, name) for name in self.matcher.setup.options.skip):
             return packet
+        packet = self._scrubbed(device, packet, outbound)
         if isinstance(packet.message, Icmp) and packet.message.kind in (Kind.SOLICIT, Kind.ADVERT):
             chosen, _ = self._filtered(device, packet, outbound)
             return packet if chosen is None or chosen.action is Action.PASS else None
@@ -175,6 +176,16 @@ class Pf:
         until = self._clock.monotonic() + _LIFE
         self.states.append(State(after.protocol, outbound, stack, wire, until, after.tag))
         return after
+
+    def _scrubbed(self, device: Device, packet: Packet, outbound: bool) -> Packet:
+        """What the first scrub rule that matches writes into the header, as far as packets here have it."""
+        for rule in self.matcher.setup.rulesets.get("", Ruleset()).scrub:
+            if self.matcher.matches("", rule, device, packet, outbound):
+                if rule.action is Action.NO_SCRUB:
+                    return packet
+                dont_fragment = packet.dont_fragment and not rule.no_df
+                return replace(packet, dont_fragment=dont_fragment, ttl=max(packet.ttl, rule.min_ttl))
+        return packet
 
     # --- rules ------------------------------------------------------------------------------------------------------
 

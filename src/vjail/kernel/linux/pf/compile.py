@@ -46,6 +46,8 @@ from vjail.kernel.pf import anchors_meant
 
 TABLE = "pf"
 _ALL = 0xFFFFFFFF
+_DF, _ALL_OFF = 0x4000, 0xFFFF
+"""Of IPv4's flags and fragment offset: don't fragment, and all."""
 _DEEPEST = 64
 """Anchors in anchors (PF_ANCHOR_STACKSIZE)."""
 
@@ -342,9 +344,9 @@ class _Compiler:
     # --- scrub ---
 
     def _scrub(self) -> None:
-        """scrub: conntrack has put fragments together; what is left are min-ttl and max-mss. The first match counts."""
+        """scrub: conntrack has put fragments together; what is left is written into headers. The first match counts."""
         rules = [rule for rule in self._setup.rulesets.get("", Ruleset()).scrub if not rule.anchor]
-        if not any(rule.min_ttl or rule.max_mss for rule in rules):
+        if not any(rule.no_df or rule.random_id or rule.min_ttl or rule.max_mss for rule in rules):
             return
         places = (
             (_IN, "iifname", "prerouting priority mangle"),
@@ -365,6 +367,10 @@ class _Compiler:
 
 def _cleaned(rule: Rule) -> list[str]:
     done: list[str] = []
+    if rule.no_df:
+        done.append(f"ip frag-off & {_DF} != 0 ip frag-off set ip frag-off & {_ALL_OFF ^ _DF}")
+    if rule.random_id:
+        done.append(f"ip frag-off & {_ALL_OFF ^ _DF} == 0 ip id set numgen random mod 65536")
     if rule.min_ttl:
         done += [f"ip ttl < {rule.min_ttl} ip ttl set {rule.min_ttl}"]
         done += [f"ip6 hoplimit < {rule.min_ttl} ip6 hoplimit set {rule.min_ttl}"]
