@@ -79,3 +79,14 @@ def test_jname_for_the_host(tmp_path: Path, release: int) -> None:
     text = f"{HEAD}web {{ exec.created = 'ifconfig lo1 description \"$JNAME\"', 'test \"$JNAME\" = web'; }}\n"
     found = errors(tmp_path, text, release, 'cloned_interfaces="lo1"\n')
     assert found == ({"VJ301"} if release < 15 else set())
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_an_address_on_a_bridges_member(tmp_path: Path, release: int) -> None:
+    """Spec ifconfig §5: release 15 warns of it."""
+    (tmp_path / "jail.conf").write_text(f"{HEAD}a {{ ip4 = inherit; }}\n")
+    (tmp_path / "rc.conf").write_text(
+        'cloned_interfaces="bridge0"\nifconfig_em0="inet 192.0.2.1/24"\nifconfig_bridge0="addm em0 up"\n'
+    )
+    found = {finding.rule.code for finding in find(read(folder.load(tmp_path), Release(release)))}
+    assert ("VJ319" in found) is (release >= 15)

@@ -8,9 +8,11 @@ from itertools import pairwise
 
 from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.ifconfig import of_jail
+from vjail.check.run.state import MEMBER_ADDRESS, MEMBER_ADDRESS_WHY
 from vjail.check.subject import HostSubject, Subject
 from vjail.conf.position import Source, Span
 from vjail.conf.rcconf import Answer, check_yes_no
+from vjail.release import Release
 
 ONE_HOSTID = Rule("VJ801", Severity.ERROR, "one hostid on two hosts of a wire")
 NEVER_UP = Rule("VJ701", Severity.ERROR, "a bridge's member that rc.conf never brings up")
@@ -98,6 +100,30 @@ def _opened(host: HostSubject, member: str) -> bool:
     return settings is None or re.search(rb"^\s*net\.link\.tap\.up_on_open\s*=\s*1", settings.data, re.M) is not None
 
 
+def member_addresses(host: HostSubject) -> Iterator[Finding]:
+    """From 15 on the bridge has the addresses, not its members."""
+    if host.release < Release.V15:
+        return
+    for name in host.rc.matching("ifconfig_*"):
+        origin = host.rc.origin(name)
+        for word, member in pairwise(host.rc.words(name)):
+            own = [host.rc.of_interface(member, f"ifconfig_IF{suffix}") for suffix in ("", "_ipv6", "_alias0")]
+            if word == "addm" and origin is not None and any(_gives_address(value.split()) for value in own):
+                yield Finding(
+                    MEMBER_ADDRESS,
+                    origin.value_span,
+                    f"{member} joins the bridge, and has an address of its own",
+                    MEMBER_ADDRESS_WHY,
+                    f'ifconfig_{member}="up", and its addresses in {name}',
+                )
+
+
+def _gives_address(words: Sequence[str]) -> bool:
+    return any(word in ("DHCP", "SYNCDHCP", "inet") or word[:1].isdigit() for word in words) or (
+        "inet6" in words[:1] and any(":" in word for word in words)
+    )
+
+
 def _raised(host: HostSubject, member: str) -> bool:
     return any(line.interface == member and (line.has("up") or line.given) for j in host.jails for line in of_jail(j))
 
@@ -153,5 +179,5 @@ def switches(host: HostSubject) -> Iterator[Finding]:
             )
 
 
-HOST_RULES = (members, jail_list, aliases, switches)
+HOST_RULES = (members, member_addresses, jail_list, aliases, switches)
 LAB_RULES = (one_hostid,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from vjail.check.examples import example_lines
 from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.ifconfig import Ifconfig, of_jail
 from vjail.check.run.failures import Broken
@@ -123,7 +124,7 @@ def flaws(group: Sequence[JailSubject], granted: Collection[str], seen: Seen) ->
 
 
 def _named(group: Sequence[JailSubject], name: str) -> tuple[Span | None, tuple[str, ...]]:
-    """Where an interface is made a member, or else first named; the bridge that jib makes, at its line."""
+    """Where an interface is made a member, or else first named; jib's bridge and its card, at its line."""
     found: list[tuple[bool, Span, str]] = []
     for jail in group:
         for line in of_jail(jail):
@@ -131,6 +132,11 @@ def _named(group: Sequence[JailSubject], name: str) -> tuple[Span | None, tuple[
                 if word == name:
                     joins = at > 0 and line.call.words[at - 1] == "addm"
                     found.append((joins or line.creates, line.span_of(at), jail.name))
+        found += (
+            (True, example.call.span, jail.name)
+            for example in example_lines(jail)
+            if example.makes and name in (*example.cards, *example.bridges)
+        )
         parameter = jail.jail.parameter("vnet.interface")
         found += ((False, v.span, jail.name) for v in (parameter.values if parameter else ()) if v.text == name)
     best = next((each for each in found if each[0]), found[0] if found else None)

@@ -12,6 +12,7 @@ from vjail.check.finding import Rule, Severity
 from vjail.kernel.core.ifnet import IfNet
 from vjail.kernel.observed import Iff, Kind, MemberFlag
 from vjail.rehearsal import Rehearsal
+from vjail.release import Release
 
 BRIDGE_DOWN = Rule("VJ311", Severity.ERROR, "a bridge that nothing brings up")
 MEMBER_DOWN = Rule("VJ312", Severity.ERROR, "a bridge's member that nothing brings up")
@@ -19,6 +20,12 @@ IDLE = Rule("VJ313", Severity.WARNING, "an interface in a jail that nothing brin
 LOOPBACK_DOWN = Rule("VJ314", Severity.NOTE, "lo0 of a jail that nothing brings up")
 CIRCLE = Rule("VJ315", Severity.ERROR, "bridges in a circle without spanning tree")
 NEVER_TAGGED = Rule("VJ316", Severity.ERROR, "a vlan without a tag")
+
+MEMBER_ADDRESS = Rule("VJ319", Severity.WARNING, "a bridge's member with an address of its own")
+MEMBER_ADDRESS_WHY = (
+    "FreeBSD 15 warns of it, and refuses it (Invalid argument) where net.link.bridge.member_ifaddrs is 0, as later "
+    "releases will have it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,10 @@ def look(lab: Rehearsal, host: str, unknown: Collection[str] = ()) -> Iterator[F
         if jail in unknown:
             continue
         if ifnet.bridge is not None and ifnet.bridge.members:
-            yield from _bridge(ifnet, jail, [found[ident][0] for ident in ifnet.bridge.members if ident in found])
+            members = [found[ident][0] for ident in ifnet.bridge.members if ident in found]
+            yield from _bridge(ifnet, jail, members)
+            if lab.release >= Release.V15:
+                yield from _addresses(ifnet, jail, members)
         elif ifnet.kind is Kind.VLAN and ifnet.vlan is not None and ifnet.vlan.parent is None:
             yield Flaw(
                 NEVER_TAGGED,
@@ -100,6 +110,19 @@ def _bridge(bridge: IfNet, jail: str, members: list[IfNet]) -> Iterator[Flaw]:
                 "addm does not bring it up, nor does what is done to an epair's other end: no frame comes in or goes "
                 "out by it",
                 f"ifconfig {member.name} up",
+            )
+
+
+def _addresses(bridge: IfNet, jail: str, members: list[IfNet]) -> Iterator[Flaw]:
+    for member in members:
+        if any(not held.address.address.is_link_local for held in member.addresses):
+            yield Flaw(
+                MEMBER_ADDRESS,
+                member.name,
+                jail,
+                f"{member.name} is a member of {bridge.name}, and has an address of its own",
+                MEMBER_ADDRESS_WHY,
+                f"give the address to {bridge.name}",
             )
 
 
