@@ -90,3 +90,21 @@ def test_an_address_on_a_bridges_member(tmp_path: Path, release: int) -> None:
     )
     found = {finding.rule.code for finding in find(read(folder.load(tmp_path), Release(release)))}
     assert ("VJ319" in found) is (release >= 15)
+
+
+@pytest.mark.parametrize(("release", "jail_conf", "rc_conf", "found"), [
+    (13, "", "", True),
+    (14, "", "", True),
+    (14, '.include "/etc/jail.conf.d/*.conf";\n', "", False),
+    (15, '.include "/etc/jail.conf.d/*.conf";\n', "", False),
+    (13, "", 'jail_list="a b"\n', False),
+])  # fmt: skip
+def test_jail_conf_d(tmp_path: Path, release: int, jail_conf: str, rc_conf: str, found: bool) -> None:
+    """Spec jail-lifecycle §10: without names only jail.conf is read."""
+    (tmp_path / "jail.conf").write_text(f"{HEAD}a {{ ip4 = inherit; }}\n{jail_conf}")
+    (tmp_path / "rc.conf").write_text(f'jail_enable="YES"\n{rc_conf}')
+    folder_d = tmp_path / "files" / "etc" / "jail.conf.d"
+    folder_d.mkdir(parents=True)
+    (folder_d / "b.conf").write_text(f"b {{ {HEAD} ip4 = inherit; }}\n")
+    codes = {finding.rule.code for finding in find(read(folder.load(tmp_path), Release(release)))}
+    assert ("VJ709" in codes) is found

@@ -19,6 +19,8 @@ NEVER_UP = Rule("VJ701", Severity.ERROR, "a bridge's member that rc.conf never b
 NOT_LISTED = Rule("VJ702", Severity.ERROR, "jail_list names a jail that is not configured")
 ALIAS_WORD = Rule("VJ703", Severity.ERROR, "an alias without inet or inet6")
 NOT_YES_NO = Rule("VJ704", Severity.WARNING, "a switch of rc.conf that is neither YES nor NO")
+NOT_READ = Rule("VJ709", Severity.WARNING, "a jail in a file that the boot does not read")
+_JAIL_CONF = "/etc/jail.conf"
 
 
 def one_hostid(subject: Subject) -> Iterator[Finding]:
@@ -145,6 +147,29 @@ def jail_list(host: HostSubject) -> Iterator[Finding]:
             )
 
 
+def files_of_their_own(host: HostSubject) -> Iterator[Finding]:
+    """Jails in jail.conf.d and jail.NAME.conf, which `service jail start` reads for names it is told only."""
+    rc = host.rc
+    if check_yes_no(rc.get("jail_enable")) is not Answer.YES or rc.words("jail_list"):
+        return
+    if rc.get("jail_conf") != _JAIL_CONF:
+        return
+    read = host.configurations[: host.reader.origin(_JAIL_CONF) is not None]
+    started = {jail.block for each in read for jail in each.jails}
+    names = " ".join(jail.name for jail in host.jails)
+    include = ', or in jail.conf `.include "/etc/jail.conf.d/*.conf";`' if host.release >= Release.V14 else ""
+    for jail in host.jails:
+        if jail.name not in started:
+            yield Finding(
+                NOT_READ,
+                jail.jail.source,
+                f"{jail.name} is not started at the boot: its file is read only where its name is given",
+                "without jail_list `service jail start` starts what jail.conf describes",
+                f'jail_list="{names}" in rc.conf{include}',
+                jails=(jail.name,),
+            )
+
+
 def aliases(host: HostSubject) -> Iterator[Finding]:
     """ifconfig_IF_aliasN must say the family first."""
     for name in host.rc.matching("ifconfig_*_alias[0-9]*"):
@@ -179,5 +204,5 @@ def switches(host: HostSubject) -> Iterator[Finding]:
             )
 
 
-HOST_RULES = (members, member_addresses, jail_list, aliases, switches)
+HOST_RULES = (members, member_addresses, jail_list, files_of_their_own, aliases, switches)
 LAB_RULES = (one_hostid,)
