@@ -22,6 +22,8 @@ from vjail.conf.sh.syntax import Part
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _DECLARATION = re.compile(r"(export|readonly)(?=[ \t])")
+NOT_PLAIN = "not a plain assignment"
+"""The reason of a problem that is a whole command."""
 _NAME_ONLY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?=[ \t\n;]|\Z)")
 
 
@@ -215,7 +217,7 @@ class _Parser:
         except ShellSyntaxError as error:
             return self._pass_over(start, error.offset, error.reason)
         if found is None:
-            return self._pass_over(start, start, "not a plain assignment")
+            return self._pass_over(start, start, NOT_PLAIN)
         self._assignments += found
         return end
 

@@ -10,6 +10,7 @@ from vjail.check.subject import HostSubject
 from vjail.conf.jailconf import Kind, Message
 from vjail.conf.jailconf.parameters import first_release
 from vjail.conf.jailconf.syntax import Block, Parameter, Quoted, Statement, Variable
+from vjail.conf.rcconf import NOT_PLAIN
 from vjail.release import Release
 
 SYNTAX = Rule("VJ001", Severity.ERROR, "jail.conf cannot be read")
@@ -147,9 +148,9 @@ def rc_lines(host: HostSubject) -> Iterator[Finding]:
             yield Finding(
                 RC_LINE,
                 problem.span,
-                f"no plain assignment: {problem.reason}",
+                "no plain assignment" if problem.reason == NOT_PLAIN else f"no plain assignment: {problem.reason}",
                 "every rc script runs rc.conf as shell: a command in it runs dozens of times, and sysrc(8) does not "
-                "see what it sets",
+                "see what it sets; vjail passes the line over",
                 'write NAME="value"',
             )
 

@@ -14,6 +14,7 @@ from functools import partial
 from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.subject import HostSubject
 from vjail.command import registry
+from vjail.conf.position import Span
 from vjail.conf.rcconf import Assignment, RcConf, variable_name
 from vjail.jail.explain import mend
 from vjail.rehearsal import Rehearsal
@@ -24,7 +25,7 @@ FAILS = Rule("VJ708", Severity.ERROR, "words of rc.conf that fail at the boot")
 _LISTENED = ("/sbin/ifconfig", "/sbin/route")
 _OF_RC = frozenset(("inet", "inet6", "alias", "up", "create"))
 """Words that rc adds of its own."""
-_TOLD_ADDRESSES = ("DHCP", "SYNCDHCP", "accept_rtadv")
+_TOLD_ADDRESSES = re.compile(r"\b(NO)?(SYNC)?DHCP\b|\bWPA\b|\bHOSTAP\b|\baccept_rtadv\b", re.IGNORECASE)
 """With these in rc.conf an interface gets addresses that no file tells."""
 
 
@@ -73,17 +74,17 @@ def booted(lab: Rehearsal, host: str) -> list[Refusal]:
 
 def findings(host: HostSubject, refusals: Sequence[Refusal]) -> Iterator[Finding]:
     """What was refused of what the host's own files say."""
-    told = not any(word in value.split() for value in host.rc.values.values() for word in _TOLD_ADDRESSES)
+    told = not any(_TOLD_ADDRESSES.search(value) for value in host.rc.values.values())
     for refusal in refusals:
         origin = _origin(host.rc, refusal.argv)
         if origin is None or (refusal.argv[0] == "route" and not told):
             continue
         yield Finding(
             FAILS,
-            origin.value_span,
+            _place(refusal, origin),
             f"`{' '.join(refusal.argv)}` fails at the boot: {refusal.said.removeprefix(f'{refusal.argv[0]}: ')}",
             "rc goes on with the next: what the command had still to do is not done, and only the console tells",
-            _mend(refusal.said),
+            _mend(refusal, origin),
         )
     for prefix in ("", "ipv6_"):
         origin = host.rc.origin(f"{prefix}static_routes")
@@ -99,13 +100,51 @@ def findings(host: HostSubject, refusals: Sequence[Refusal]) -> Iterator[Finding
                 )
 
 
-def _mend(said: str) -> str:
-    family = re.search(r"(inet6?): bad value", said)
-    if family:
+def _mend(refusal: Refusal, origin: Assignment) -> str:
+    bad = _BAD_VALUE.search(refusal.said)
+    if bad and bad[1] in _FAMILIES:
         return (
-            f"ifconfig knows the family directly behind the interface only: {family[1]} first, the other words after it"
+            "ifconfig knows the family directly behind the interface only: "
+            f'{origin.name}="{_family_first(refusal.argv[2:], bad[1])}"'
         )
-    return mend(said, ()) or "see the message"
+    if bad and re.search(r"[.:]", bad[1]):
+        return "it is no address: correct it"
+    if _NO_MASK in refusal.said:
+        return "the length behind the address, as in 192.0.2.1/24"
+    if _UNREACHABLE in refusal.said:
+        gateway = refusal.argv[-1]
+        return (
+            f"an address in the network of {gateway}; or, where a provider gives a /32, a route before it: "
+            f"-host {gateway} -interface IF"
+        )
+    if _NO_TAG in refusal.said:
+        return f'create_args_{variable_name(refusal.argv[1])}="vlan TAG", or the tag itself in its place'
+    return mend(refusal.said, ()) or "see the message"
+
+
+_FAMILIES = ("inet", "inet6", "link", "ether")
+_BAD_VALUE = re.compile(r"(\S+): bad value")
+_NO_MASK = "setting interface address without mask is no longer supported"
+_NO_TAG = "must specify a tag for vlan create"
+_UNREACHABLE = "Network is unreachable"
+
+
+def _family_first(words: Sequence[str], family: str) -> str:
+    """The words of an interface with the family and its address first."""
+    at = words.index(family)
+    end = at + 2
+    while end < len(words) and words[end] in ("netmask", "broadcast", "prefixlen"):
+        end += 2
+    return " ".join((*words[at:end], *words[:at], *words[end:]))
+
+
+def _place(refusal: Refusal, origin: Assignment) -> Span:
+    """The word that is refused, or all of the value where the message names none that stands in it as it is."""
+    span, bad = origin.value_span, _BAD_VALUE.search(refusal.said)
+    found = re.search(rf"(?<![\w.:]){re.escape(bad[1])}(?![\w.:])", span.text) if bad else None
+    if found is None or not span.text.isascii():
+        return span
+    return Span(span.source, span.start + found.start(), span.start + found.end())
 
 
 def _origin(rc: RcConf, argv: Sequence[str]) -> Assignment | None:
