@@ -298,6 +298,31 @@ def test_a_jail_that_does_not_start_is_told(example: str, monkeypatch: pytest.Mo
     assert any("mweb01-php does not start" in text for text in imported(example, monkeypatch).lost)
 
 
+def test_an_empty_value_stays_empty(tmp_path: Path) -> None:
+    """`jail_list=""` in rc.conf, `exec.prestart = "";` in a jail."""
+    (tmp_path / "rc.conf").write_text('jail_list=""\nsyslogd_flags=""\n')
+    (tmp_path / "jail.conf").write_text(
+        'exec.clean; path = /jails/$name; exec.prestart = ""; vnet; vnet.interface = "";\n'
+        'a { exec.start = "/bin/sh /etc/rc"; exec.stop = "/bin/sh /etc/rc.shutdown"; }\n'
+    )
+    found = import_lab(tmp_path, tmp_path)
+    assert (found.lost, found.compared.differences) == ((), ())
+    assert 'syslogd_flags: ""' in found.text
+    assert "exec.prestart" not in found.text
+
+
+def test_a_host_s_etc_with_a_file_for_each_jail(tmp_path: Path) -> None:
+    (tmp_path / "jail.conf").write_text(
+        'exec.clean; persist; path = /jails/$name;\n.include "/etc/jail.conf.d/*.conf";\n'
+    )
+    (tmp_path / "jail.conf.d").mkdir()
+    (tmp_path / "jail.conf.d" / "a.conf").write_text("a { ip4 = inherit; mount.fstab = /etc/fstab.a; }\n")
+    (tmp_path / "fstab.a").write_text("/srv /jails/a/srv nullfs rw 0 0\n")
+    found = import_lab(tmp_path, tmp_path, Release.V15)
+    assert found.lost == ()
+    assert "mounts: /srv" in found.text
+
+
 # --- as hosts are -----------------------------------------------------------------------------------------------------
 
 HEAD = 'path = "/jails/$name"; vnet; persist; mount.devfs; exec.clean;\n'

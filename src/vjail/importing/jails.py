@@ -99,7 +99,7 @@ def jail(
     parameters |= more
     base, mounts = _mounts(path, (*checked.fstab, *checked.pseudo.mount))
     hostname = given.text("host.hostname")
-    extra = [each for each in checked.pseudo.vnet_interface if each not in covered and each not in cards]
+    extra = [each for each in checked.pseudo.vnet_interface if each and each not in covered and each not in cards]
     if extra and own_stack:
         parameters["vnet.interface"] = tuple(extra)
     return replace(

@@ -163,7 +163,7 @@ def _watched(name: str, found: Configured, noting: _Watch) -> Watched:
         mine: list[Line] = []
         for parameter in checked.jail.parameters:
             if parameter.name.startswith("exec.") or parameter.name == "command":
-                for value in parameter.values:
+                for value in filter(lambda value: value.text, parameter.values):
                     ran = noting.commands.get((checked.jail.block or jail, parameter.name, value.text))
                     mine.append(Line(parameter.name, value.text, value.span, None if ran is None else tuple(ran)))
         lines[jail] = tuple(mine)

@@ -22,6 +22,7 @@ from vjail.lab.file.nodes import At, Place
 from vjail.lab.file.schema import (
     SUBNET,
     TEXT,
+    VALUE,
     YES_NO,
     Entry,
     Joined,
@@ -145,7 +146,7 @@ class Jail:
         Listed(Text("a service's name", r"[A-Za-z_][A-Za-z0-9_]*", str)), "services its /etc/rc starts"
     )
     rc: Mapping[str, Entry[At[str]]] = key(
-        Named(TEXT, r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name"),
+        Named(VALUE, r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name"),
         "variables of its /etc/rc.conf; its /etc/rc is run",
     )
     boot: At[bool] | None = key(YES_NO, "its /etc/rc is run, also where no service and no variable is given")
@@ -154,7 +155,7 @@ class Jail:
     replicas: At[int] | None = key(_REPLICAS, "so many of it: NAME1, NAME2, …; a host part counts on with them")
     group: tuple[At[str], ...] = key(Listed(_NAME), "groups whose keys it has too, later ones first")
     parameters: Mapping[str, Entry[tuple[At[str], ...]]] = key(
-        Named(Listed(TEXT), _PARAMETER, "a parameter of jail(8)"),
+        Named(Listed(VALUE), _PARAMETER, "a parameter of jail(8)"),
         "further parameters of jail(8), as they are",
     )
     networks: Mapping[str, Entry[tuple[At[str], ...]]] = others(Listed(_ADDRESS), "network")
@@ -218,7 +219,7 @@ class Host:
         "its /etc/hostid (default: made from its name)",
     )
     rc: Mapping[str, Entry[At[str]]] = key(
-        Named(TEXT, r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name"), "further variables of its rc.conf"
+        Named(VALUE, r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name"), "further variables of its rc.conf"
     )
     pf: At[str] | None = key(TEXT, "its pf.conf, where networks with nat do not make it")
     devfs: At[str] | None = key(TEXT, "further sets of its devfs.rules")

@@ -405,5 +405,6 @@ def _written(each: dataclasses.Field[Any]) -> str:
 
 
 TEXT: Text[str] = Text("a text", r"(?s:.+)", str)
+VALUE: Text[str] = Text("a text, or none: ''", r"(?s:.*)", str)
 YES_NO: Choice[bool] = Choice({"true": True, "false": False, "yes": True, "no": False})
 SUBNET = Text("a network (10.0.0.0/24, fd00::/64)", r"[0-9a-fA-F.:]+/[0-9]+", ip_network)
