@@ -6,6 +6,7 @@ import pytest
 
 from vjail.jail.events import Action, Event, State
 from vjail.jail.explain import explained
+from vjail.server.watcher import advice
 
 
 def failed(said: str, text: str = "false: failed") -> str:
@@ -23,3 +24,9 @@ def test_what_the_command_said_last_is_its_reason() -> None:
 )
 def test_what_went_well_before_is_not(before: str) -> None:
     assert failed(before) == "a: false: failed"
+
+
+def test_keep_is_advice_where_the_lab_would_end() -> None:
+    text = "a: exec.start: false: failed"
+    assert "--keep" in advice(text, ())
+    assert advice(text, (), fresh=False) == ""

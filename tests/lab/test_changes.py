@@ -225,3 +225,13 @@ def test_what_runs_goes_through_json() -> None:
         {"rc.conf": b"a=\xff\n"}, ("a",), {"a": b"x"}, {"em0": "w"}, {"em0": "a"}, ("rc.conf",), {"userland": "machine"}
     )
     assert from_json_value(json.loads(json.dumps(as_json_value(host)))) == host
+
+
+def test_a_line_of_up_names_what_differs_where_that_is_much() -> None:
+    def summary(old: str, new: str) -> str:
+        before, after = (jails(f"a {{ {BASE} {text} }}") for text in (old, new))
+        return jail_changes(before, after, ["a"], V13, ())[0].summary()
+
+    assert summary("exec.start = a, b;", "exec.start = a, c;") == "exec.start: - b; exec.start: + c"
+    much = summary("exec.start = a, b; exec.stop = d, e, g;", "exec.start = a, c; exec.stop = d, f, h;")
+    assert much == "exec.start, exec.stop differ"

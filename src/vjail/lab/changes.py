@@ -60,6 +60,10 @@ _AT_START = frozenset(("ip4.addr", "ip6.addr", "devfs_ruleset"))
 """Kernel parameters which jail(8) does something about at a start besides: addresses on interfaces, /dev."""
 
 
+_FEW = 4
+"""Reasons that a line of `vjail up` has room for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A parameter of a jail: its values before and after (None: not set), and what that asks for."""
@@ -105,6 +109,14 @@ class JailChange:
         """Why, in words."""
         own = [line for each in self.differences for line in each.lines()]
         return [*own, self.because] if self.because else own
+
+    def summary(self) -> str:
+        """Why, in one line: where much differs only which parameters do; a plan has them all."""
+        reasons = self.reasons()
+        if len(reasons) <= _FEW:
+            return "; ".join(reasons)
+        changed = ", ".join(each.parameter for each in self.differences)
+        return "; ".join(each for each in (f"{changed} differ", self.because) if each)
 
 
 @dataclass(frozen=True, slots=True)

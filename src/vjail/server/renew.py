@@ -191,7 +191,7 @@ class Renewal:
         lines += [f"not while the lab is up: {text}; `vjail down` first" for text in self.change.not_live]
         for each in self.jails:
             if each.fate not in (Fate.UNCHANGED, Fate.START):
-                lines.append(f"{each.name}: {each.fate.value}: {'; '.join(each.reasons())}")
+                lines.append(f"{each.name}: {each.fate.value}: {each.summary()}")
         return lines
 
 

@@ -359,7 +359,7 @@ class Up:
         failures = watcher.failures
         for event in failures:
             text = explained(event, said)
-            hint = advice(text, interfaces)
+            hint = advice(text, interfaces, fresh=prepared.fresh)
             self._problem(self._place(spec, *event.origins) + text + (f"; {hint}" if hint else ""))
         running = {jail.name for jail in view.jails()}
         quiet = [name for name in missing if name not in running and all(e.jail != name for e in failures)]

@@ -63,10 +63,10 @@ class Watcher:
             self.note(name, False)
 
 
-def advice(text: str, interfaces: Sequence[str]) -> str:
-    """What to do about a failure in a lab; empty where nothing sensible can be said."""
+def advice(text: str, interfaces: Sequence[str], *, fresh: bool = True) -> str:
+    """What to do about a failure in a lab; empty where nothing sensible can be said. `fresh`: it ends the lab."""
     keep = "`vjail up --keep` leaves what came up, to try it there"
-    return mend(text, interfaces) or (keep if re.search(r"exec\.[a-z]+: .*failed", text) else "")
+    return mend(text, interfaces) or (keep if fresh and re.search(r"exec\.[a-z]+: .*failed", text) else "")
 
 
 def placed(origins: Sequence[Span], path_of: Callable[[str], str]) -> str:
