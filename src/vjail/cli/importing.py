@@ -64,7 +64,7 @@ def _say(found: Imported, *, renamed: bool) -> int:
     """What is lost and what differs, on standard error."""
     for text in found.unknown:
         fail(f"{text} is not known in memory: it is taken to succeed and to change no network")
-    for text in (*found.lost, *found.compared.differences):
+    for text in (*found.kept, *found.lost, *found.compared.differences):
         fail(text)
     if renamed and found.lock.numbers:
         fail("epairs are numbered anew; with -o FILE a lock file keeps their numbers")
@@ -79,6 +79,7 @@ def _json(found: Imported) -> dict[str, object]:
         "text": found.text,
         "numbers": found.lock.numbers,
         "lost": found.lost,
+        "kept": found.kept,
         "unknown": found.unknown,
         "differences": found.compared.differences,
         "pings": found.compared.pings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, ip_interface
 
@@ -47,18 +47,31 @@ class ImportedHost:
 
 
 def host(
-    machine: ModelHost, spec: LabHostSpec, watched: Watched, *, tree: str | None, listed: bool, note: Note
+    machine: ModelHost,
+    spec: LabHostSpec,
+    watched: Watched,
+    *,
+    tree: str | None,
+    listed: bool,
+    note: Note,
+    keep: Callable[[str], object],
 ) -> ImportedHost:
-    """The keys of a host. `tree`: the folder that is laid over it; `listed`: its cards are on wires with names."""
-    return _Host(machine, spec, watched, note).read(tree, listed)
+    """The keys of a host. `tree`: the folder that is laid over it; `listed`: its cards are on wires with names.
+
+    `note` takes what is lost, `keep` what is there by lines of its own.
+    """
+    return _Host(machine, spec, watched, note, keep).read(tree, listed)
 
 
 class _Host:
-    def __init__(self, machine: ModelHost, spec: LabHostSpec, watched: Watched, note: Note) -> None:
+    def __init__(
+        self, machine: ModelHost, spec: LabHostSpec, watched: Watched, note: Note, keep: Callable[[str], object]
+    ) -> None:
         self._machine = machine
         self._spec = spec
         self._watched = watched
         self._note = note
+        self._keep = keep
         self._wiring: Wiring = wiring(machine)
         self._numbers: dict[str, int] = {}
         self._own_rulesets: set[str] = set()
@@ -178,6 +191,7 @@ class _Host:
             checked,
             self._watched.lines[name],
             self._wiring.covered,
+            self._wiring.apart,
             self._wiring.cards,
             self._devices(checked.jail.text("devfs_ruleset")),
             own_stack=stack is not None or name in self._watched.failures,
@@ -190,12 +204,13 @@ class _Host:
         run = [each.value for each in made.run]
         for network in self._wiring.networks:
             for port in network.ports:
-                if port.jail == name and network.name not in networks:
+                if port.jail == name:
                     networks[network.name] = texts(self._mine(network, port, run))
                     if port.unit is not None:
                         self._numbers[f"{self._spec.name}/{name}/{network.name}"] = port.unit
-                elif port.jail == name:
-                    self._note(f"{name}: a second interface in {network.bridge}, {port.interface}, is left out", None)
+        for network, port in self._wiring.further:
+            if port.jail == name:
+                self._keep(f"{name}: {port.interface} is a second interface in {network.name}: its lines stay")
         vlans = {
             each.name: Vlan(at(each.tag), at(each.parent), texts(each.addresses))
             for each in self._wiring.vlans

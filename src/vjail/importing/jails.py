@@ -13,7 +13,7 @@ from vjail.conf.jailconf.addresses import Family
 from vjail.conf.jailconf.jail import JailParameter
 from vjail.conf.jailconf.pseudo import flag
 from vjail.conf.position import Span
-from vjail.importing.lines import Fate, fate, is_of_network
+from vjail.importing.lines import Fate, fate, is_of_network, taken_apart
 from vjail.importing.lines import boots as runs_rc
 from vjail.importing.watch import Line
 from vjail.lab.compile.jailconf import SHARED
@@ -60,6 +60,7 @@ def jail(
     checked: Checked,
     lines: Sequence[Line],
     covered: Collection[str],
+    apart: Collection[str],
     cards: Collection[str],
     devices: tuple[str, ...] | None,
     *,
@@ -95,7 +96,7 @@ def jail(
     if devices is not None:
         parameters.pop("devfs_ruleset", None)
         made = replace(made, devices=texts(devices))
-    more, run, boot = _commands(lines, covered, note, failed=failed)
+    more, run, boot = _commands(lines, covered, apart, note, failed=failed)
     parameters |= more
     base, mounts = _mounts(path, (*checked.fstab, *checked.pseudo.mount))
     hostname = given.text("host.hostname")
@@ -182,12 +183,13 @@ def _inner(path: str, text: str) -> str:
 
 
 def _commands(
-    lines: Sequence[Line], covered: Collection[str], note: Note, *, failed: bool
+    lines: Sequence[Line], covered: Collection[str], apart: Collection[str], note: Note, *, failed: bool
 ) -> tuple[dict[str, tuple[str, ...]], list[str], bool]:
     """Lines that stay as they are by parameter, those that are run when the network stands, and whether rc is run."""
     kept: dict[str, list[str]] = {}
     run: list[str] = []
     known = [replace(line, commands=None) if failed else line for line in lines if line.parameter not in _SCALARS]
+    known = [each for line in known for each in taken_apart(line, apart)]
     fates = [(line, *fate(line, covered)) for line in known]
     boots = any(runs_rc(line) and what is not Fate.KEPT for line, what, _ in fates)
     booted = False

@@ -30,12 +30,14 @@ from vjail.release import DEFAULT, Release
 class Imported:
     """A lab file's text, the lock that keeps the numbers of interfaces, and both compared in memory.
 
-    `lost`: what a lab file does not say, each with its place. `unknown`: programs whose outcome is not known.
+    `lost`: what a lab file does not say, each with its place. `kept`: what it has no words for, so that the lines that
+    make it stay. `unknown`: programs whose outcome is not known.
     """
 
     text: str
     lock: lock.Lock
     lost: tuple[str, ...]
+    kept: tuple[str, ...]
     unknown: tuple[str, ...]
     compared: Compared
 
@@ -56,6 +58,7 @@ def import_lab(
     was.doubts = []
     watched = watch(was, lab.hosts, tell)
     notes: list[str] = []
+    stays: list[str] = []
     found: dict[str, Host] = {}
     numbers: dict[str, int] = {}
     trees: dict[str, Path] = {}
@@ -69,7 +72,7 @@ def import_lab(
         if spec.tree is not None:
             trees[name] = spec.tree
         tree = os.path.relpath(spec.tree, beside) if spec.tree is not None else None
-        made = hosts.host(was.hosts[name], spec, watched[name], tree=tree, listed=listed, note=note)
+        made = hosts.host(was.hosts[name], spec, watched[name], tree=tree, listed=listed, note=note, keep=stays.append)
         found[name] = made.host
         numbers |= made.numbers
     _tell_apart(found, notes)
@@ -84,8 +87,8 @@ def import_lab(
         raise LabError(*(Problem(made_of, each.text, hint=each.hint) for each in error.problems)) from None
     compared = compare(was, now, tell)
     lost = tuple(dict.fromkeys(notes))
-    comment = "\n".join((f"Made by `vjail import {path}`.", *(f"Not taken over: {text}" for text in lost)))
-    return Imported(write(file, comment), kept, lost, unknown, compared)
+    comment = "\n".join((f"Made by `vjail import {path}`.", *stays, *(f"Not taken over: {text}" for text in lost)))
+    return Imported(write(file, comment), kept, lost, tuple(stays), unknown, compared)
 
 
 def _check(path: Path) -> None:

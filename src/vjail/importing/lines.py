@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Collection, Sequence
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 from vjail.importing.watch import BOOT, SHUTDOWN, Argv, Line
 
@@ -56,6 +59,32 @@ def fate(line: Line, covered: Collection[str]) -> tuple[Fate, list[str]]:
     lost = [" ".join(argv) for argv, network in zip(line.commands or (), told, strict=True) if network is False]
     lost += [found[0] for found in _WRITES.finditer(text)]
     return (Fate.MIXED, lost) if lost else (Fate.SAID, [])
+
+
+def taken_apart(line: Line, apart: Collection[str]) -> Iterator[Line]:
+    """A line, and behind it those of its commands as lines of their own that are about interfaces the lab file has not.
+
+    A line that is about nothing else is left as it is.
+    """
+    mine = [argv for argv in line.commands or () if argv[0].rpartition("/")[2] == "ifconfig" and set(argv) & set(apart)]
+    others = [argv for argv in line.commands or () if argv not in mine]
+    if not mine or not any(argv[0].rpartition("/")[2] not in _IDLE for argv in others):
+        yield replace(line, commands=None) if mine else line
+        return
+    yield replace(line, commands=tuple(others))
+    if any(argv[1:3] == ("epair", "create") for argv in others):  # whose number ifconfig found
+        for name in dict.fromkeys(word[:-1] for argv in mine for word in argv if re.fullmatch(r"epair\d+[ab]", word)):
+            yield replace(line, text=f"ifconfig {name} create", commands=None)
+    for argv in mine:
+        yield replace(line, text=shlex.join(_about(argv, apart)), commands=None)
+
+
+def _about(argv: Argv, apart: Collection[str]) -> Sequence[str]:
+    """What of an ifconfig is about these interfaces: all of it, or of a bridge's members these."""
+    if argv[1] in apart:
+        return argv
+    pairs = [pair for pair in pairwise(argv[2:]) if pair[1] in apart]
+    return [*argv[:2], *(word for pair in pairs for word in pair)]
 
 
 def boots(line: Line) -> bool:

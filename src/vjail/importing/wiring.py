@@ -91,6 +91,10 @@ class Wiring:
     """The host's laggs, which rc.conf makes, and their ports."""
     host: FoundJail = field(default_factory=FoundJail)
     covered: set[str] = field(default_factory=set)
+    further: list[tuple[FoundNetwork, FoundPort]] = field(default_factory=list)
+    """What a jail has besides its first interface in a bridge: its own lines make it."""
+    apart: set[str] = field(default_factory=set)
+    """The names of these epairs and of their ends."""
 
 
 def wiring(host: ModelHost) -> Wiring:
@@ -107,6 +111,8 @@ class _Reader:
         }
         self._found = Wiring()
         self._bridges: dict[int, FoundNetwork] = {}
+        self._lowest: dict[tuple[int, int], int] = {}
+        """The lowest number of the epairs by which a stack is in a bridge."""
 
     def read(self) -> Wiring:
         here = sorted(self._interfaces.values(), key=lambda each: (each.vnet, each.attached))
@@ -146,6 +152,8 @@ class _Reader:
                 self._found.covered |= {member.name, parent.name}
             elif member.kind is Kind.EPAIR and self._peer(member).vnet in self._jails:
                 inner.append(ifnet.bridge.members[member.ident].flags)
+                key, unit = (ifnet.ident, self._peer(member).vnet), member.unit or 0
+                self._lowest[key] = min(unit, self._lowest.get(key, unit))
             else:
                 outside.append(member.name)
         found.outside = tuple(outside)
@@ -181,12 +189,20 @@ class _Reader:
             port = FoundPort(jail, ifnet.name, addresses(ifnet), _unit(ifnet, "b"))
             if peer.vnet in self._jails:
                 self._link(ifnet, port, peer)
+            elif peer.member is not None and self._is_further(ifnet, peer.member.bridge):
+                found.further.append((self._bridges[peer.member.bridge], port))
+                found.apart |= {ifnet.name, ifnet.made_as, peer.name, peer.made_as, ifnet.made_as[:-1]}
+                return
             else:
                 self._port(port, peer)
                 found.covered |= {peer.name, peer.made_as}
         else:
             return
         found.covered |= {ifnet.name, ifnet.made_as}
+
+    def _is_further(self, ifnet: IfNet, bridge: int) -> bool:
+        """Whether its jail has an epair of a lower number in the same bridge."""
+        return (ifnet.unit or 0) > self._lowest[bridge, ifnet.vnet]
 
     def _link(self, ifnet: IfNet, port: FoundPort, peer: IfNet) -> None:
         """Once for both ends: at the end a, which a link's first jail has."""
