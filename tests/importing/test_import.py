@@ -447,3 +447,40 @@ a {{
     assert [line.strip() for line in again.text.partition("jails:\n")[2].splitlines()[: len(jail)]] == [
         line.strip() for line in jail
     ]
+
+
+def test_an_interface_that_is_renamed_again_in_its_jail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As iocage does it; what forbids what is forbidden anyhow is not said."""
+    conf = """
+ioc-a {
+    path = "/iocage/jails/a/root"; persist; vnet = new; exec.clean = 1; mount.devfs = 1;
+    allow.set_hostname = 1; allow.raw_sockets = 0; allow.mount = 0; allow.noreserved_ports; allow.mlock = 1;
+    exec.prestart = "ifconfig epair0 create; ifconfig epair0a name vnet0.1; ifconfig epair0b name vnet0_1";
+    exec.prestart += "ifconfig vnet0.1 mtu 1500 up; ifconfig bridge0 addm vnet0.1 up";
+    vnet.interface = vnet0_1;
+    exec.start = "ifconfig vnet0_1 name epair0b; ifconfig epair0b inet 10.0.0.2/24 up";
+    exec.poststop = "ifconfig vnet0.1 destroy";
+}
+"""
+    found = of(tmp_path, monkeypatch, conf, BRIDGE)
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert written(found, "iocage")
+
+
+def test_the_directory_of_a_log_is_taken_for_granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = 'exec.consolelog = "/var/log/bastille/${name}_console.log";'
+    start = 'exec.start = "ifconfig epair1b inet 10.0.0.2/24";'
+    found = of(tmp_path, monkeypatch, f"{HEAD}{EPAIR}a {{ $n = 1; {start} {log} }}\n", BRIDGE)
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+
+
+def test_netgraph_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = """
+web { path = "/usr/jail/web"; persist; exec.clean; mount.devfs; vnet; vnet.interface = ng0_web;
+    exec.prestart = "jng bridge web em0"; exec.start = "ifconfig ng0_web inet 10.1.1.2/24";
+    exec.poststop = "jng shutdown web"; }
+"""
+    found = of(tmp_path, monkeypatch, conf, 'ifconfig_em0="inet 10.1.1.1/24"\n')
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert "exec.prestart: jng bridge web em0" in found.text
+    assert "exec.poststop: jng shutdown web" in found.text

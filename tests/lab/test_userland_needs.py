@@ -209,3 +209,9 @@ def test_obstacle_is_reported_once():
     assert needs([jail, jail], there(files=["/jails"])).obstacles == (
         Obstacle("j", "/jails", "is a file, and must be a directory: it is the jail's root"),
     )
+
+
+def test_the_directory_of_a_log():
+    log = "/var/log/bastille/a_console.log"
+    assert needs([JailFiles("a", "/", log=log)], there()).directories == (Directory("/var/log/bastille"),)
+    assert needs([JailFiles("a", "/", log="/var/log/a.log")], there()).directories == ()

@@ -73,6 +73,8 @@ class _Host:
         self._note = note
         self._keep = keep
         self._wiring: Wiring = wiring(machine)
+        for names in (self._wiring.covered, self._wiring.apart):
+            names |= watched.called(names)
         self._numbers: dict[str, int] = {}
         self._own_rulesets: set[str] = set()
         self._gateways_of: dict[str, list[str]] = {}

@@ -16,6 +16,7 @@ from vjail.conf.position import Span
 from vjail.importing.lines import Fate, fate, is_of_network, taken_apart
 from vjail.importing.lines import boots as runs_rc
 from vjail.importing.watch import Line
+from vjail.kernel.core.prison_rules import DEFAULT_ALLOW
 from vjail.lab.compile.jailconf import SHARED
 from vjail.lab.file.description import Jail
 from vjail.lab.file.nodes import At, Place
@@ -77,13 +78,13 @@ def jail(
     path = given.text("path") or "/"
     parameters: dict[str, tuple[str, ...]] = {}
     allowed = [_plain(each)[0].removeprefix("allow.") for each in given.parameters if _is_allowed(each)]
-    made = Jail(allow=texts(allowed))
+    made = Jail(allow=texts(each for each in allowed if each not in DEFAULT_ALLOW))
     shared = _shared(checked, cards) if not own_stack else {}
     for parameter in given.parameters:
         key = parameter.name
         if key in _SAID or (key.startswith("exec.") and parameter.values and key not in _SCALARS):
             continue
-        if _is_allowed(parameter):
+        if _is_allowed(parameter) or _is_forbidden_anyhow(parameter):
             continue
         if key in ("interface", "ip4.addr", "ip6.addr") and (shared or own_stack):
             continue
@@ -123,12 +124,22 @@ def _is_allowed(parameter: JailParameter) -> bool:
     return parameter.name.startswith("allow.") and flag(parameter)
 
 
+def _is_forbidden_anyhow(parameter: JailParameter) -> bool:
+    """Whether it forbids what no jail may unless it is allowed."""
+    name = _plain(parameter)[0].removeprefix("allow.")
+    return parameter.name.startswith("allow.") and not flag(parameter) and name not in DEFAULT_ALLOW
+
+
+def _is_mount(parameter: JailParameter) -> bool:
+    return parameter.name in ("mount.devfs", "mount.fdescfs", "mount.procfs")
+
+
 def _plain(parameter: JailParameter) -> tuple[str, tuple[str, ...]]:
     """A parameter without `no` in its name, and its values."""
     head, dot, last = parameter.name.rpartition(".")
     if not parameter.values and last.startswith("no") and last != "node":
         return f"{head}{dot}{last[2:]}", ("false",)
-    if parameter.texts and parameter.texts[-1].lower() == "true":
+    if parameter.texts and (parameter.texts[-1].lower() == "true" or (_is_mount(parameter) and flag(parameter))):
         return parameter.name, ()
     return parameter.name, parameter.texts
 

@@ -42,6 +42,22 @@ class Watched:
     lines: Mapping[str, tuple[Line, ...]]
     failures: Mapping[str, str]
 
+    def called(self, names: Iterable[str]) -> set[str]:
+        """The names that interfaces of these names had before, or had for a while."""
+        found, new = set[str](), set(names)
+        renamed = [
+            {argv[1], argv[place + 1]}
+            for lines in self.lines.values()
+            for line in lines
+            for argv in line.commands or ()
+            if argv[0].rpartition("/")[2] == "ifconfig" and "name" in argv[2:-1]
+            for place in (argv.index("name", 2),)
+        ]
+        while new:
+            found |= new
+            new = {name for pair in renamed if pair & found for name in pair} - found
+        return found
+
 
 @dataclass(slots=True)
 class _Watch:

@@ -61,6 +61,7 @@ def needed(jails: Sequence[Checked]) -> Iterator[JailFiles]:
                 devfs=own.mount_devfs,
                 fdescfs=own.mount_fdescfs,
                 procfs=own.mount_procfs,
+                log=own.exec_consolelog or "",
             )
 
 

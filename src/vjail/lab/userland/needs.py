@@ -17,7 +17,10 @@ from vjail.lab.userland.tree import Kind
 
 @dataclass(frozen=True, slots=True)
 class JailFiles:
-    """What matters of a resolved jail: its `path`, and the lines of `mount` and of its fstab files, in order."""
+    """What matters of a resolved jail: its `path`, and the lines of `mount` and of its fstab files, in order.
+
+    `log`: its exec.consolelog, empty where it has none.
+    """
 
     name: str
     path: str
@@ -25,6 +28,7 @@ class JailFiles:
     devfs: bool = False
     fdescfs: bool = False
     procfs: bool = False
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """An empty directory to make, after the roots: a mount point, or something shared that is no base."""
+    """An empty directory to make, after the roots: a mount point, a log's, or something shared that is no base."""
 
     path: str
     mode: int = 0o755
@@ -85,10 +89,13 @@ def needs(jails: Iterable[JailFiles], kind: Callable[[str], Kind | None]) -> Pla
 
     Sources of nullfs mounts that do not exist make the directory above them a base where they are called like
     directories with programs (`/home/jail/base/bin`), and are plain directories otherwise. A jail's root that does not
-    exist becomes a base; of that, what the text mounts is only a mount point.
+    exist becomes a base; of that, what the text mounts is only a mount point. So is the directory of a jail's log made.
     """
     draft = _Draft()
     for jail in jails:
+        folder = posixpath.dirname(jail.log)
+        if folder.startswith("/") and kind(_normal(folder)) is None:
+            draft.directories.setdefault(_normal(folder), 0o755)
         path = _normal(jail.path)
         if not jail.path.startswith("/") or path == "/":
             continue
