@@ -168,12 +168,12 @@ b {
   vnet.interface = "epair7b";
   exec.poststart = "true";
 }
-a.inner { vnet; children.max = 0; }
+"a:inner" { vnet; children.max = 0; }
 """,
     )
     assert found.lost == (
         "jail.conf:7: jail b does not start, so its network is not known: /sbin/ifconfig epair7b vnet b: failed",
-        "jail.conf:11: jail a.inner cannot be called so in a lab file: it is left out",
+        "jail.conf:11: jail a:inner cannot be called so in a lab file: it is left out",
         "jail.conf:3: exec.prestart: a lab file makes its interfaces itself; lost is: logger made",
     )
     assert [line for line in found.text.splitlines() if line.startswith("# Not taken over: ")] == [
@@ -484,3 +484,22 @@ web { path = "/usr/jail/web"; persist; exec.clean; mount.devfs; vnet; vnet.inter
     assert (found.lost, found.compared.differences) == ((), ()), found.text
     assert "exec.prestart: jng bridge web em0" in found.text
     assert "exec.poststop: jng shutdown web" in found.text
+
+
+def test_jails_in_jails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with a stack of its own, joined by an epair; a bridge inside a jail stays by its lines."""
+    conf = f"""{HEAD}{EPAIR}
+outer {{
+    $n = 1; children.max = 5; exec.start = "ifconfig epair1b inet 10.0.0.2/24; route add default 10.0.0.1";
+    exec.start += "ifconfig bridge7 create inet 10.7.0.1/24 up";
+}}
+outer.web {{
+    path = "/jails/outer/jails/web"; vnet.interface = epair2b; exec.start = "ifconfig epair2b inet 10.4.0.2/24";
+    exec.prestart = "ifconfig epair2 create up; ifconfig epair2a vnet outer";
+    exec.poststart = "jexec outer ifconfig epair2a inet 10.4.0.1/24";
+    exec.poststop = "jexec outer ifconfig epair2a destroy";
+}}
+"""
+    found = of(tmp_path, monkeypatch, conf, BRIDGE)
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert written(found, "nested")

@@ -44,8 +44,10 @@ NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 NAMES = "letters, digits, and `-`, `_` and `.` between them, 63 at most"
 CARD = r"(?!(?:bridge|epair|lo|pflog|tap|vlan)\d)[A-Za-z][A-Za-z0-9_.-]{0,14}"
 CARDS = "a card's name as FreeBSD's drivers give them (vtnet0, em1), 15 characters at most"
-JAIL_NAME = r"(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
-JAIL_NAMES = "letters, digits, `_` and `-`, not digits alone, 63 at most (a dot is for jails in jails)"
+_PART = r"(?![0-9]+(?:[.]|$))[A-Za-z0-9_][A-Za-z0-9_-]*"
+JAIL_NAME = rf"(?=.{{1,63}}$){_PART}([.]{_PART})*"
+"""One below another is OUTER.INNER, as in jail.conf."""
+JAIL_NAMES = "letters, digits, `_` and `-`, not digits alone, 63 at most; OUTER.INNER for a jail in a jail"
 
 _ADDRESS = Text(
     "auto, a host part (.10, ::10), an address (10.0.0.5), or one with its length (10.0.0.5/24)",
