@@ -149,3 +149,16 @@ def test_members_of_a_network_have_one_mtu(tmp_path: Path) -> None:
     lab = Rehearsal.of(folder.load(tmp_path))
     assert [each.jails.code for each in up(lab)] == [0], up
     assert lab.type("fbsd", "ifconfig -a").out.count("mtu 9000") == 4
+
+
+def test_quotes_in_values_of_rc_conf_are_theirs(tmp_path: Path) -> None:
+    value = """-g "daemon off;" -c ${dir:-/etc}/it's"""
+    yaml = value.replace("'", "''")
+    rc = f"rc: {{x_flags: '{yaml}'}}"
+    hosts = f"wires: {{w: {{}}}}\nhosts: {{fbsd: {{nics: {{em0: w}}, {rc}, jails: {{a: {{{rc}}}}}}}}}\n"
+    files_of(tmp_path, hosts)
+    lab = Rehearsal.of(folder.load(tmp_path))
+    assert [each.jails.code for each in up(lab)] == [0]
+    for jail in ("", "a"):
+        said = lab.type("fbsd", '. /etc/rc.conf; echo "$x_flags"', jail=jail or 0)
+        assert said.out == '-g "daemon off;" -c /etc/it\'s\n', said

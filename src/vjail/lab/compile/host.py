@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface
 
-from vjail.lab.compile.jailconf import jail_conf
+from vjail.lab.compile.jailconf import jail_conf, rc_value
 from vjail.lab.file.topology import Bridge, Interface, PlacedHost, PlacedJail, Topology
 
 _RULESET_BASE = 100
@@ -77,7 +77,7 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
     if host.jails:
         lines["jail_enable"] = "YES"
     own = lines.get("cloned_interfaces", "").split()
-    lines |= host.rc
+    lines |= {name: rc_value(value) for name, value in host.rc.items()}
     if own and "cloned_interfaces" in host.rc:
         lines["cloned_interfaces"] = " ".join(dict.fromkeys((*host.rc["cloned_interfaces"].split(), *own)))
     for name, value in lines.items():

@@ -192,7 +192,7 @@ def _setup(host: PlacedHost, jail: PlacedJail) -> Iterator[str]:
     for network, gateway in jail.routes:
         yield f"route add -inet{'6' if network.version == 6 else ''} {network} {gateway}"
     for variable, value in jail.rc.items():
-        yield f"sysrc -q {variable}={_shell(value)} >/dev/null"
+        yield f"sysrc -q {variable}={_shell(rc_value(value))} >/dev/null"
     if jail.boot:
         yield "/bin/sh /etc/rc"
     if jail.forward:
@@ -208,6 +208,11 @@ def _addresses(interface: str, addresses: Sequence[Interface]) -> Iterator[str]:
             first = False
         else:
             yield f"ifconfig {interface} inet6 {address}"
+
+
+def rc_value(text: str) -> str:
+    """A value as it stands between the double quotes of rc.conf; what sh(1) puts in there it may name."""
+    return re.sub(r'(?<!\\)"', r"\"", text)
 
 
 def _mac(lladdr: bytes) -> str:
