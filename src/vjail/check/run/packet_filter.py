@@ -36,15 +36,19 @@ def packet_filter(host: HostSubject, stage: Stage) -> Iterator[Finding]:
     given = [each.partition("=") for flag, each in pairwise(flags) if flag == "-D"]
     macros = [(name, value) for name, _, value in given]
     left = [("", host.rc.get("pf_rules", "/etc/pf.conf"))]
+    main: Source | None = None
+    interfaces = stage.interfaces()
     while left:
         anchor, path = left.pop(0)
         source = host.reader.source(path)
         if source is None:
+            if anchor and main is not None:
+                yield _open(_named(main, path), f"cannot load anchor {anchor}: {path} is not here", interfaces)
             continue
+        main = main or source
         problems, anchors = _read(stage, source, anchor, macros)
         left += anchors if not anchor else []
-        names = stage.interfaces()
-        yield from (_finding(host, problem, names) for problem in problems)
+        yield from (_finding(host, problem, interfaces) for problem in problems)
 
 
 def _read(
@@ -78,13 +82,7 @@ def _finding(host: HostSubject, problem: Problem, interfaces: Collection[str]) -
         case Fault.WRONG:
             return Finding(REFUSED, span, text, _NOTHING, _mend(problem, span))
         case Fault.ELSEWHERE:
-            return Finding(
-                OPEN,
-                span,
-                text,
-                f"where the host does not know it either, {_NOTHING}",
-                _mend_elsewhere(text, interfaces),
-            )
+            return _open(span, text, interfaces)
         case Fault.UNSUPPORTED:
             return Finding(
                 WITHOUT,
@@ -103,6 +101,17 @@ def _finding(host: HostSubject, problem: Problem, interfaces: Collection[str]) -
             )
 
 
+def _open(span: Span, text: str, interfaces: Collection[str]) -> Finding:
+    why = f"where the host does not know it either, {_NOTHING}"
+    return Finding(OPEN, span, text, why, _mend_elsewhere(text, interfaces))
+
+
+def _named(source: Source, path: str) -> Span:
+    """Where a file names another one; its beginning where it names it otherwise."""
+    at = max(source.data.find(path.encode()), 0)
+    return Span(source, at, at + len(path) if at else 0)
+
+
 def _mend(problem: Problem, span: Span) -> str:
     source = span.source
     if problem.text.startswith(_ORDER):
@@ -115,7 +124,7 @@ def _mend(problem: Problem, span: Span) -> str:
 def _mend_elsewhere(text: str, interfaces: Collection[str]) -> str:
     """For an address that an interface gets only later, a file, a name."""
     named = re.match(r"no IP address found for ([\w.-]+)(\S*?): ", text)
-    if named and named[1] in interfaces:
+    if named and (named[2] or named[1] in interfaces):
         return f"({named[1]}{named[2]}): in parentheses pf follows the addresses that the interface gets"
     if text == _NO_COMBINATION:
         return "an address of that family on the interface, or the rule without the family"
