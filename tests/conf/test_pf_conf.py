@@ -65,6 +65,10 @@ GOOD = {
     "nat on vtnet0 inet from 10.0.0.0/8 to any -> { 192.0.2.1, 192.0.2.2 }": [
         "nat on vtnet0 inet from 10.0.0.0/8 to any -> { 192.0.2.1, 192.0.2.2 } round-robin",
     ],
+    "rdr on vtnet0 inet proto tcp to port 80 -> { 10.0.0.1, 10.0.0.2 } port 8000 round-robin sticky-address": [
+        "rdr on vtnet0 inet proto tcp from any to any port = http -> { 10.0.0.1, 10.0.0.2 } port 8000 round-robin "
+        "sticky-address",
+    ],
     "nat on vtnet0 from 10.0.0.0/8 -> 192.0.2.1 port 1024:65535 static-port": [
         "nat on vtnet0 inet from 10.0.0.0/8 to any -> 192.0.2.1 static-port",
     ],
@@ -153,6 +157,9 @@ BAD = {
     "pf.conf:1: error setting skip interface(s)",
     "pass in route-to (vtnet0 10.0.2.2)": "pf.conf:1: route-to is not there in vjail's pf (docs/pf.md)",
     "pass user root": "pf.conf:1: user is not there in vjail's pf (docs/pf.md)",
+    "nat on vtnet0 inet from any to any -> { 192.0.2.1 192.0.2.2 } sticky-address sticky-address": (
+        "pf.conf:1: sticky-address cannot be redefined"
+    ),
     "block from any to urpf-failed": 'pf.conf:1: "urpf-failed" is not permitted in a destination address',
     "block out from no-route": (
         "pf.conf:1: no-route but in what filters on the way in is not there in vjail's pf (docs/pf.md)"

@@ -5,11 +5,25 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network
 from typing import Any, cast
 
 import pytest
 
-from vjail.conf.pf.rules import Action, AnchorRules, Direction, Rule, Ruleset
+from vjail.conf.pf.rules import (
+    Action,
+    AnchorRules,
+    Direction,
+    Family,
+    NetAddress,
+    Peer,
+    Pool,
+    PoolType,
+    Reach,
+    Rule,
+    Ruleset,
+    UnreachedAddress,
+)
 from vjail.kernel.core.journal import NoJournal
 from vjail.kernel.core.part import Caller
 from vjail.kernel.core.pf import PacketFilters
@@ -84,6 +98,7 @@ def test_without_nft_rules_are_not_loaded_and_the_package_is_named(monkeypatch: 
     ("lacking", "named"),
     [
         ("snat ip to 192.0.2.1", "this machine's kernel has no nft_chain_nat (CONFIG_NFT_NAT)"),
+        ("fib saddr", "this machine's kernel has no nft_fib_inet (CONFIG_NFT_FIB_INET)"),
         ("numgen", "this machine's kernel has no nft_numgen (CONFIG_NFT_NUMGEN)"),
     ],
 )
@@ -132,3 +147,21 @@ def test_a_table_replaces_the_one_before_in_one_transaction() -> None:
     assert text.startswith("table inet pf\ndelete table inet pf\ntable inet pf {\n")
     assert "\tchain rules_in {\n\t\tmeta mark set meta mark & 0xfff000ff | 0x00000100\n\t}\n" in text
     assert "\tchain rules_out {\n\t}\n" in text
+
+
+def test_a_sticky_pool_is_chosen_from_by_who_asks() -> None:
+    addresses = tuple(NetAddress(IPv4Network(f"10.0.0.{number}")) for number in (1, 2))
+    rdr = Rule(Action.RDR, interface="em0", family=Family.INET, pool=Pool(addresses, PoolType.ROUND_ROBIN, sticky=True))
+    text = compile_setup(PfSetup(rulesets={"": Ruleset(rdr=(rdr,))}))
+    assert "jhash ip saddr mod 2" in text
+    assert "numgen" not in text
+
+
+def test_addresses_without_a_route_are_looked_up_on_the_way_in_only() -> None:
+    unreached = {reach: Peer(UnreachedAddress(reach)) for reach in Reach}
+    rules = tuple(Rule(Action.BLOCK, source=peer) for peer in unreached.values())
+    text = compile_setup(PfSetup(rulesets={"": Ruleset(filter=rules)}))
+    inside, outside = (text.partition(f"chain rules_{way} {{")[2].partition("}")[0] for way in ("in", "out"))
+    assert "fib saddr oif missing" in inside
+    assert "fib saddr . iif oif missing" in inside
+    assert "fib" not in outside

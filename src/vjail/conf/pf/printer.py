@@ -219,6 +219,8 @@ def _pool(pool: Pool, rule: Rule) -> str:
         text += f" source-hash {pool.key}"
     elif pool.type is not PoolType.NONE:
         text += f" {pool.type.value}"
+    if pool.sticky:
+        text += " sticky-address"
     if rule.action is Action.NAT and pool.ports == (0, 0):
         text += " static-port"
     return text

@@ -238,6 +238,8 @@ class Pool:
     ports: tuple[int, int] = (0, 0)
     key: str = ""
     """The key of a source-hash as it is printed."""
+    sticky: bool = False
+    """Whether one source gets the same address each time (`sticky-address`)."""
 
 
 @dataclass(frozen=True, slots=True)

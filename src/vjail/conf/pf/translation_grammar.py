@@ -64,7 +64,7 @@ class TranslationGrammar:
         tagged, tagged_not = self.fields.tagged()
         self.fields.rtable()
         redirection = self._redirection(several=True)
-        kind, key, static = self._pool_options()
+        kind, key, static, sticky = self._pool_options()
         for side in (sides.source, sides.destination):
             if family is None and side.hosts and not side.hosts[0].zone:
                 family = side.hosts[0].family
@@ -75,11 +75,11 @@ class TranslationGrammar:
         else:
             if redirection is None:
                 tokens.fail("translation rule requires '-> address'")
-            rule = self._with_pool(rule, redirection, sides, kind, key)
+            rule = self._with_pool(rule, redirection, sides, Pool((), kind, key=key, sticky=sticky))
         return self.expand(self._static(rule, static), Lists(interfaces, protocols, None, sides))
 
-    def _with_pool(self, rule: Rule, to: _Redirection, sides: FromTo, kind: PoolType, key: str) -> Rule:
-        tokens = self.tokens
+    def _with_pool(self, rule: Rule, to: _Redirection, sides: FromTo, options: Pool) -> Rule:
+        tokens, kind = self.tokens, options.type
         family = rule.family or (to.hosts[0].family if not to.hosts[0].zone else None)
         chosen = self._of_family(to.hosts, family)
         several = len(chosen) > 1 or any(map(_is_many, chosen))
@@ -94,7 +94,8 @@ class TranslationGrammar:
                     tokens.fail(f"interface ({name}) is only supported in round-robin redirection pools")
             if len(chosen) > 1:
                 tokens.fail("only round-robin valid for multiple redirection addresses")
-        pool = Pool(tuple(host.address for host in chosen), kind, self._pool_ports(rule, to, sides), key)
+        addresses, ports = tuple(host.address for host in chosen), self._pool_ports(rule, to, sides)
+        pool = replace(options, addresses=addresses, type=kind, ports=ports)
         return replace(rule, family=family or chosen[0].family, pool=pool)
 
     def _of_family(self, found: list[Host], family: Family | None) -> list[Host]:
@@ -132,12 +133,16 @@ class TranslationGrammar:
         ports = fields.port_range(star=True) if tokens.accept("port") else (0, 0, False)
         return _Redirection(found, ports)
 
-    def _pool_options(self) -> tuple[PoolType, str, bool]:
+    def _pool_options(self) -> tuple[PoolType, str, bool, bool]:
+        """How one of several addresses is chosen, the key of a hash, `static-port`, `sticky-address`."""
         tokens = self.tokens
-        kind, key, static = PoolType.NONE, "", False
+        kind, key, static, sticky = PoolType.NONE, "", False, False
         while word := tokens.accept("bitmask", "random", "source-hash", "round-robin", "static-port", "sticky-address"):
             if word == "sticky-address":
-                tokens.unsupported(word)
+                if sticky:
+                    tokens.fail("sticky-address cannot be redefined")
+                sticky = True
+                continue
             if word == "static-port":
                 if static:
                     tokens.fail("static-port cannot be redefined")
@@ -148,7 +153,7 @@ class TranslationGrammar:
             kind = PoolType(word)
             if kind is PoolType.SOURCE_HASH:
                 key = self._hash_key()
-        return kind, key, static
+        return kind, key, static, sticky
 
     def _hash_key(self) -> str:
         tokens = self.tokens

@@ -24,6 +24,7 @@ _FEATURES = (
     ("nft_reject_inet (CONFIG_NFT_REJECT)", "type filter hook forward priority 0", "reject with tcp reset"),
     ("nft_numgen (CONFIG_NFT_NUMGEN)", "type filter hook forward priority 0", "numgen random mod 2 < 1"),
     ("nft_hash (CONFIG_NFT_HASH)", "type filter hook forward priority 0", "jhash ip saddr mod 2 1"),
+    ("nft_fib_inet (CONFIG_NFT_FIB_INET)", "type filter hook prerouting priority 0", "fib saddr oif missing"),
 )
 """What pf may need of the kernel: its name, a hook, and a rule that needs it."""
 

@@ -154,7 +154,7 @@ class Translation:
             PoolType.ROUND_ROBIN: f"numgen inc mod {count}",
             PoolType.RANDOM: f"numgen random mod {count}",
             PoolType.SOURCE_HASH: f"jhash {side} mod {count} seed {rule.pool.key[:10] or '0x0'}",
-        }[rule.pool.type]
+        }[PoolType.SOURCE_HASH if rule.pool.sticky else rule.pool.type]
         listed = ", ".join(f"{number} : {address}" for number, address in enumerate(addresses))
         return f"to {chooser} map {{ {listed} }}"
 
