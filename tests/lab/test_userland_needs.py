@@ -158,6 +158,12 @@ def test_mount_points_are_made_where_they_are_looked_for():
     assert {"/jails/j/dev", "/jails/j/proc", "/jails/j/mnt/with space", "/data two"} <= set(made)
 
 
+def test_fdescfs_lies_in_a_devfs_only():
+    """Spec jail-lifecycle §4: a base's /dev is empty, and jail(8) looks for dev/fd below the jail's path."""
+    plan = needs([JailFiles("j", "/jails/j", (), fdescfs=True)], there())
+    assert "/jails/j/dev/fd" not in [made.path for made in plan.directories]
+
+
 def test_a_mount_point_behind_two_mounts():
     lines = (
         "/real /jails/j/a nullfs rw 0 0",

@@ -17,8 +17,8 @@ def explained(event: Event, said: str) -> str:
     own = own.removeprefix(f" {event.jail}")  # rc.d/jail names those that it stops in a line that goes on
     if _DONE.fullmatch(own):
         own = ""  # the command before went well; the one that failed said nothing
-    if own.startswith(f"jail: {name}exec "):
-        own = own.removeprefix(f"jail: {name}exec ")
+    if own.startswith(f"jail: {name}") and _STAGES.match(own, len(f"jail: {name}")):
+        own = own.removeprefix(f"jail: {name}").removeprefix("exec ")
     text = event.text
     if own and not own.startswith(("jail: ", f"{event.jail}: ", " cannot start jail")):
         text = f"{own} ({event.text})"
@@ -33,6 +33,8 @@ def plain(said: str) -> str:
 
 _DONE = re.compile(r"(add|delete|change) (net|host) \S+: gateway \S+( fib \d+)?|[a-z0-9_.]+: \S+ -> \S+")
 """What route(8) and sysctl(8) say where all went well."""
+_STAGES = re.compile(r"exec |chdir |setfib: |jail_attach: |getpwnam|unknown uid|\S+: no such user")
+"""What jail(8) says of a command that it could not start."""
 _JAILS = re.compile(r"^(Starting|Stopping) jails:")
 
 
@@ -56,6 +58,8 @@ def mend(text: str, interfaces: Sequence[str]) -> str:
 
 _MENDS = (
     (r"jail \"?([^\" ]+)\"? already exists", r"`vjail stop \1` first"),
+    (r"mount\.fdescfs: \S+/dev/fd: No such file", "mount.devfs; which has it"),
+    (r"setfib: Invalid argument", "net.fibs in the host's /boot/loader.conf; a lab has one table"),
     (r"(?:path |mount[^:]*: )(/\S+): No such file or directory", r"make \1 on the host, or put it in `files/`"),
     (r"(/\S+): not a directory|(/\S+): Not a directory", r"it must be a directory"),
     (r"path (\S+): not an absolute pathname", r"begin it with /"),

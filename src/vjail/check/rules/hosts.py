@@ -20,6 +20,7 @@ NOT_LISTED = Rule("VJ702", Severity.ERROR, "jail_list names a jail that is not c
 ALIAS_WORD = Rule("VJ703", Severity.ERROR, "an alias without inet or inet6")
 NOT_YES_NO = Rule("VJ704", Severity.WARNING, "a switch of rc.conf that is neither YES nor NO")
 NOT_READ = Rule("VJ709", Severity.WARNING, "a jail in a file that the boot does not read")
+LENT = Rule("VJ710", Severity.WARNING, "a lent interface that rc.conf has configured")
 _JAIL_CONF = "/etc/jail.conf"
 
 
@@ -147,6 +148,37 @@ def jail_list(host: HostSubject) -> Iterator[Finding]:
             )
 
 
+def lent(host: HostSubject) -> Iterator[Finding]:
+    """Fact 23: what rc.conf made of an interface is gone when a jail gets it, and does not come home with it."""
+    rc = host.rc
+    bridges = {
+        member: name.removeprefix("ifconfig_")
+        for name in rc.matching("ifconfig_*")
+        for word, member in pairwise(rc.words(name))
+        if word == "addm"
+    }
+    for jail in host.jails:
+        parameter = jail.jail.parameter("vnet.interface") if jail.is_vnet else None
+        for value in parameter.values if parameter is not None else ():
+            lost = []
+            own = [rc.of_interface(value.text, f"ifconfig_IF{suffix}") for suffix in ("", "_ipv6", "_alias0")]
+            if any(_gives_address(text.split()) for text in own):
+                lost.append("its addresses and the routes by them")
+            if value.text in bridges:
+                lost.append(f"its place in {bridges[value.text]}")
+            if rc.of_interface(value.text, "vlans_IF"):
+                lost.append("its vlans, which stay behind bound to nothing")
+            if lost:
+                yield Finding(
+                    LENT,
+                    value.span,
+                    f"{value.text} goes to {jail.name}, and the host has it in use: it loses {', '.join(lost)}",
+                    "an interface that moves keeps its name, MAC address and MTU only, also when it comes home",
+                    "lend one that nobody needs: one end of an epair whose other end the host has, or another card",
+                    jails=(jail.name,),
+                )
+
+
 def files_of_their_own(host: HostSubject) -> Iterator[Finding]:
     """Jails in jail.conf.d and jail.NAME.conf, which `service jail start` reads for names it is told only."""
     rc = host.rc
@@ -204,5 +236,5 @@ def switches(host: HostSubject) -> Iterator[Finding]:
             )
 
 
-HOST_RULES = (members, member_addresses, jail_list, files_of_their_own, aliases, switches)
+HOST_RULES = (members, member_addresses, lent, jail_list, files_of_their_own, aliases, switches)
 LAB_RULES = (one_hostid,)

@@ -40,6 +40,13 @@ _VERBS = ("start", "stop", "restart", "reload", "status", "enabled", "poll", "rc
 """What every script of rc.d knows; another verb is the script's own."""
 
 
+def tunables(host: HostSubject, model: ModelHost) -> None:
+    """Have as many routing tables as jails ask for: the host's loader.conf is not here."""
+    fibs = [jail.checked.pseudo.exec_fib or 0 for jail in host.jails]
+    if max(fibs, default=0) > 0:
+        model.sysctls.tune("net.fibs", str(max(fibs) + 1))
+
+
 def directories(host: HostSubject, model: ModelHost) -> None:
     """Make the directories that logs of jails lie in, and what they mount something on outside of their roots."""
     for jail in host.jails:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vjail.check.run.beyond import carried, devices, directories, equip, typed_mounts
+from vjail.check.run.beyond import carried, devices, directories, equip, tunables, typed_mounts
 from vjail.check.run.boot import Refusal, booted
 from vjail.check.run.granted import grant
 from vjail.check.subject import HostSubject, Subject
@@ -189,6 +189,7 @@ def stages(subject: Subject) -> dict[str, Stage]:
         provide(lab.hosts[host.name], {jail.name: typed_mounts(jail) for jail in host.jails})
         directories(host, lab.hosts[host.name])
         devices(host, lab.hosts[host.name])
+        tunables(host, lab.hosts[host.name])
         refusals = tuple(booted(lab, host.name))
         granted = () if host.rc_files else tuple(grant(host, lab.hosts[host.name].kernel.view()))
         found[host.name] = Stage(lab, host.name, host, refusals, granted)

@@ -15,7 +15,7 @@ from vjail.command.numeric import atoi, strtoul
 from vjail.kernel.observed import RouteFlag
 from vjail.kernel.operations import RouteSpec
 from vjail.kernel.system import System
-from vjail.session import Quit, Session
+from vjail.session import Lacking, Quit, Session
 
 EX_USAGE = 64
 EX_DATAERR = 65
@@ -180,7 +180,7 @@ def _with_argument(words: _Words, keyword: str, argument: str) -> None:
     match keyword:
         case "fib":
             if any(strtoul(part) != 0 for part in argument.split(",")):
-                raise Quit(f"invalid fib number: {argument}", EX_USAGE)
+                raise Lacking(f"invalid fib number: {argument}", EX_USAGE)  # net.fibs is 1 here
         case "ifp":
             words.interface = argument
         case "gateway":

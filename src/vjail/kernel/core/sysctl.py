@@ -136,6 +136,10 @@ class Sysctls:
             return Oid(name, OidType.NODE, False, False, NODES.get(name, ""))
         raise KernelError(Errno.ENOENT)
 
+    def tune(self, name: str, value: str) -> None:
+        """Give a tunable the value that loader.conf(5) has for it."""
+        self._changed[0, name] = value
+
     def forget_vnet(self, vnet: int) -> None:
         """A network stack is gone, and its values with it."""
         for key in [key for key in self._changed if key[0] == vnet and self._table[key[1]].scope is Scope.VNET]:

@@ -116,7 +116,7 @@ def _mounts(jail: JailFiles, path: str) -> Iterator[_Mount]:
         if len(fields) >= 3 and fields[1].startswith("/"):
             source, target = (_decoded(text) for text in fields[:2])
             yield _Mount(_normal(source), _normal(target), fields[2] == "nullfs" and source.startswith("/"))
-    for wanted, place in ((jail.devfs, "dev"), (jail.fdescfs, "dev/fd"), (jail.procfs, "proc")):
+    for wanted, place in ((jail.devfs or jail.fdescfs, "dev"), (jail.procfs, "proc")):
         if wanted:
             yield _Mount("", f"{path}/{place}", False)
 
