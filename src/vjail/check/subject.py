@@ -121,7 +121,8 @@ def _host(spec: LabHostSpec, release: Release) -> HostSubject:
     for configuration in configurations:
         for jail in configuration.jails:
             jails.setdefault(jail.block, jail)
-    rc_files = [parse_rc_conf(source) for path in _RC_CONF if (source := reader.source(path)) is not None]
+    paths = (*_RC_CONF, *(path for pattern in _RC_CONF_D for path in reader.glob(pattern)))
+    rc_files = [parse_rc_conf(source) for path in paths if (source := reader.source(path)) is not None]
     defaults = parse_rc_conf(Source.of_text("/etc/defaults/rc.conf", default_rc_conf()))
     rules = reader.source("/etc/devfs.rules")
     return HostSubject(
@@ -149,6 +150,10 @@ def _configurations(reader: HostReader, release: Release) -> Iterator[Configurat
 
 
 _RC_CONF = ("/etc/rc.conf", "/etc/rc.conf.local")
+_RC_CONF_D = tuple(
+    f"{directory}/rc.conf.d/{below}" for below in ("*", "*/*") for directory in ("/etc", "/usr/local/etc")
+)
+"""What one service only reads is looked at as if all did: variables have the names of their services."""
 
 
 class HostReader:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,10 +101,25 @@ def _from_folder(folder: Path, jail_conf: str) -> Lab:
 
 
 def _of_one_host(folder: Path, files: dict[str, HostFile], tree: Path | None) -> Lab:
-    cards = nics.named(*(_text(file) for name, file in files.items() if name == "rc.conf" or "jail." in name))
+    texts = [_text(file) for name, file in files.items() if name == "rc.conf" or "jail." in name]
+    cards = nics.named(*texts, *(() if tree is None else _pieces(tree)))
     wires = tuple(f"{_ONE_HOST}-{card}" for card in cards)
     host = LabHostSpec(_ONE_HOST, dict(zip(cards, wires, strict=True)), files, tree)
     return Lab(folder.resolve().name, folder, {host.name: host}, wires)
+
+
+_PIECES = (
+    "etc/rc.conf.local", "etc/rc.conf.d/**/*", "usr/local/etc/rc.conf.d/**/*", "etc/jail.*.conf",
+    "etc/jail.conf.d/*.conf",
+)  # fmt: skip
+"""Files of a host's tree that say what stands in rc.conf and jail.conf otherwise."""
+
+
+def _pieces(tree: Path) -> Iterator[str]:
+    for pattern in _PIECES:
+        for path in sorted(tree.glob(pattern)):
+            if path.is_file():
+                yield _read(path).decode()
 
 
 def _host_files(folder: Path, jail_conf: str = JAIL_CONF) -> tuple[dict[str, HostFile], Path | None]:
