@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
+from vjail.conf.jailconf.parameters import lookup, suggest
 from vjail.kernel.conditions import Conditions
 from vjail.lab.file.addressing import Pool
 from vjail.lab.file.description import RESERVED, Expectation, Host, Jail, LabFile, Link, Network, Wire
@@ -30,7 +31,7 @@ from vjail.lab.file.topology import (
 )
 from vjail.lab.file.topology import Network as Subnet
 from vjail.lab.model import WireSettings
-from vjail.release import DEFAULT
+from vjail.release import DEFAULT, Release
 
 ONE_HOST = "fbsd"
 ETHERNET = 1500
@@ -295,6 +296,10 @@ class _Resolver:
             if depends.value not in names:
                 hint = nearest(depends.value, names) or "the name of a jail of this host"
                 self._say(depends.place, f"there is no jail {depends.value!r}", hint)
+        for permission in jail.allow:
+            self._check_parameter(f"allow.{permission.value}", permission.place, "allow.")
+        for name, entry in jail.parameters.items():
+            self._check_parameter(name, entry.name.place)
         rc = {key: entry.value.value for key, entry in jail.rc.items()}
         rc |= {f"{service.value}_enable": "YES" for service in jail.services}
         public = self._whole((jail.public,))[0].ip if jail.public is not None and self._is_plain(jail.public) else None
@@ -327,6 +332,17 @@ class _Resolver:
             tuple(each.value for each in jail.depend),
             {name: tuple(text.value for text in entry.value) for name, entry in jail.parameters.items()},
         )
+
+    def _check_parameter(self, name: str, place: Place, before: str = "") -> None:
+        """One that no release has; what a release lacks is said where its jail.conf is looked at.
+
+        `before`: what of the name is not written.
+        """
+        if all(lookup(name, release) is None for release in Release):
+            twice = name.startswith(f"{before}{before}") if before else False
+            near = name.removeprefix(before) if twice else suggest(name, DEFAULT)
+            hint = f"did you mean {near.removeprefix(before)!r}?" if near is not None else "see jail(8)"
+            self._say(place, f"jail(8) has no parameter {name}", hint)
 
     def _check_shared(self, copy: _Copy, shared: Sequence[Card], linked: bool) -> None:
         """A jail on its host's stack has addresses there, and nothing that needs a stack of its own."""
