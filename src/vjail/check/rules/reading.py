@@ -142,8 +142,10 @@ def shell(host: HostSubject) -> Iterator[Finding]:
 
 
 def rc_lines(host: HostSubject) -> Iterator[Finding]:
-    """Lines of rc.conf that are more than assignments."""
+    """Lines of rc.conf that are more than assignments; what one service only reads may be."""
     for file in host.rc_files:
+        if "/rc.conf.d/" in file.source.name:
+            continue
         for problem in file.problems:
             yield Finding(
                 RC_LINE,
