@@ -6,7 +6,7 @@ import errno
 import fnmatch
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from vjail.check.ifconfig import Ifconfig, of_lines
 from vjail.check.lines import Call, Line, read_line
 from vjail.conf.devfs_rules import RulesFile
 from vjail.conf.devfs_rules import parse as parse_devfs_rules
-from vjail.conf.jailconf import Checked, Configuration, Jail, check_types, load
+from vjail.conf.jailconf import Checked, Configuration, Jail, Kind, Message, check_types, load
 from vjail.conf.position import Source
 from vjail.conf.rcconf import RcConf, RcFile, evaluate
 from vjail.conf.rcconf import parse as parse_rc_conf
@@ -130,11 +130,33 @@ def _host(spec: LabHostSpec, release: Release) -> HostSubject:
         release,
         reader,
         configurations,
-        tuple(JailSubject(jail, check_types(jail, release, world=reader), release) for jail in jails.values()),
+        tuple(JailSubject(jail, _checked(jail, release, reader), release) for jail in jails.values()),
         tuple(rc_files),
         evaluate([defaults, *rc_files]),
         None if rules is None else parse_devfs_rules(rules),
     )
+
+
+def _checked(jail: Jail, release: Release, reader: HostReader) -> Checked:
+    """What jail(8) says of a jail's parameters: also of those that it does not come to for want of an fstab."""
+    found = check_types(jail, release, world=reader)
+    unread = tuple(each for each in found.messages if each.kind is Kind.FSTAB_UNREADABLE)
+    if not unread:
+        return found
+    rest = check_types(without_files(jail, unread), release, world=reader)
+    return replace(rest, jail=jail, messages=(*unread, *rest.messages))
+
+
+def without_files(jail: Jail, unread: Sequence[Message]) -> Jail:
+    """The jail without those files of mount.fstab that are told not to be here."""
+    absent = {message.cause for message in unread}
+    parameters = tuple(
+        replace(each, values=tuple(value for value in each.values if value.span not in absent))
+        if each.name == "mount.fstab"
+        else each
+        for each in jail.parameters
+    )
+    return replace(jail, parameters=parameters)
 
 
 def _configurations(reader: HostReader, release: Release) -> Iterator[Configuration]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vjail.check.subject import HostSubject, JailSubject
+from vjail.check.subject import HostSubject, JailSubject, without_files
 from vjail.command import mount as mount_command
 from vjail.command import service as service_command
 from vjail.command import sysctl as sysctl_command
@@ -101,15 +101,10 @@ def carried(jail: Jail, host: HostSubject) -> Jail:
         return found is None or found.module is None or found.module in FILE_SYSTEMS
 
     parameters = tuple(each for each in jail.parameters if is_there(each.name))
-    absent = {message.cause for message in unread(jail, host)}
-    if absent:
-        parameters = tuple(
-            replace(each, values=tuple(value for value in each.values if value.span not in absent))
-            if each.name == "mount.fstab"
-            else each
-            for each in parameters
-        )
-    return jail if parameters == jail.parameters else replace(jail, parameters=parameters)
+    if len(parameters) < len(jail.parameters):
+        jail = replace(jail, parameters=parameters)
+    absent = unread(jail, host)
+    return without_files(jail, absent) if absent else jail
 
 
 def unread(jail: Jail, host: HostSubject) -> list[Message]:

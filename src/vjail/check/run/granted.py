@@ -18,7 +18,8 @@ from vjail.kernel.system import System
 
 _CLONED = re.compile(r"(bridge|epair|lo|tap|tun|vlan|vxlan)\d+")
 _NAME = re.compile(r"[A-Za-z][\w.-]{0,14}")
-_VLAN = re.compile(r"[a-z]\w*\d\.\d+")
+_MEMBER = re.compile(r"[a-z]+\d+(\.\d+)?")
+"""What an rc.conf makes for a bridge to have: lagg0, em0.30."""
 _BESIDE = frozenset(
     ("cp", "echo", "ifconfig", "ln", "logger", "mkdir", "mount", "mount_nullfs", "rm", "sleep", "touch")
 )
@@ -78,7 +79,7 @@ def _uses(jail: JailSubject) -> Iterator[tuple[str, str]]:
             if setting.word == "addm" and argument is not None:
                 if line.interface is not None and line.jail is None:
                     yield line.interface, "bridge"
-                yield argument, "tap" if _VLAN.fullmatch(argument) else ""
+                yield argument, "tap" if _MEMBER.fullmatch(argument) else ""
         if line.jail is None and line.interface is not None and not line.creates:
             yield line.interface, ""
     for name in jail.interfaces:
