@@ -503,3 +503,24 @@ outer.web {{
     found = of(tmp_path, monkeypatch, conf, BRIDGE)
     assert (found.lost, found.compared.differences) == ((), ()), found.text
     assert written(found, "nested")
+
+
+def test_link_local_addresses_and_routes_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that rc.conf gives, and those that a jail's line gives beside what the lab file says."""
+    start = "ifconfig epair1b inet6 fe80::a/64; ifconfig epair1b inet6 2001:db8::a/64;"
+    start += " route -6 add default fe80::1%epair1b"
+    found = of(
+        tmp_path,
+        monkeypatch,
+        f'{HEAD}{EPAIR}a {{ $n = 1; exec.start = "{start}"; }}\n',
+        'cloned_interfaces="bridge0"\nifconfig_bridge0="up"\nifconfig_bridge0_ipv6="inet6 2001:db8::1/64"\n'
+        'ifconfig_bridge0_alias0="inet6 fe80::1/64"\nifconfig_em0_ipv6="inet6 fe80::77/64"\n'
+        'ipv6_gateway_enable="YES"\n',
+    )
+    assert (found.lost, found.compared.differences) == ((), ()), found.text
+    assert written(found, "link-local")
+
+
+def test_a_jail_conf_without_jails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = of(tmp_path, monkeypatch, '.include "/usr/local/bastille/jails/*/jail.conf";\n', 'ifconfig_em0="up"\n')
+    assert found.lost == ("jail.conf: there is no jail in it; FreeBSD 13 has no .include there (--freebsd 14)",)

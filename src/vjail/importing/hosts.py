@@ -88,7 +88,10 @@ class _Host:
         for name, public in publics.items():
             jails_[name] = replace(jails_[name], public=at(public))
         gone = {*publics.values(), *self._shared()}
-        cards = {card: [each for each in own if str(each.ip) not in gone] for card, own in found.cards.items()}
+        cards = {
+            card: [each for each in own if str(each.ip) not in gone and not each.ip.is_link_local]
+            for card, own in found.cards.items()
+        }
         hostname, rc = self._rc_conf()
         made = Host(
             nics=named({nic: at(wire) for nic, wire in self._spec.nics.items()}) if listed else {},
@@ -126,8 +129,9 @@ class _Host:
         if found.outside:
             self._note(f"{found.bridge}: a lab file has no words for its {' '.join(found.outside)}", None)
         numbered = found.bridge if found.bridge is not None and re.fullmatch(r"bridge\d{1,9}", found.bridge) else None
-        own = [self._in(found, each) for each in sorted(found.own, key=lambda each: each.version)]
-        told = nat is not None and [each.ip for each in found.own] == [net[1] for net in found.subnets]
+        given = [each for each in found.own if not each.ip.is_link_local]
+        own = [self._in(found, each) for each in sorted(given, key=lambda each: each.version)]
+        told = nat is not None and [each.ip for each in given] == [net[1] for net in found.subnets]
         return Network(
             subnet=tuple(at(net) for net in found.subnets),
             uplink=at(found.uplink) if found.uplink is not None else None,
@@ -348,6 +352,7 @@ class _Host:
         conf, _ = rc_files.load(self._machine.files_of())
         given = dict.fromkeys(each.name for each in own.assignments)
         kept = {name: conf.get(name) for name in given if not self._is_said(name, conf.get(name))}
+        kept |= self._link_local({name: conf.get(name) for name in given})
         if self._forwards_one():
             kept |= {name: conf.get(name) for name in given if name in ("gateway_enable", "ipv6_gateway_enable")}
         return (conf.get("hostname") or None), kept | self._cloned(conf.words("cloned_interfaces")) | self._vlans(conf)
@@ -358,6 +363,24 @@ class _Host:
         here = self._machine.net_of(0).devices.values()
         families = {each.version for device in here for each in addresses(device.ifnet) if not each.ip.is_loopback}
         return bool(on) and not families <= on
+
+    def _link_local(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The link-local addresses that rc.conf gives, numbered behind the aliases that the lab file makes."""
+        own = {each.bridge: each.own for each in self._wiring.networks if each.bridge is not None}
+        found: dict[str, str] = {}
+        for name, held in {**own, **self._wiring.cards}.items():
+            variable = f"ifconfig_{re.sub(r'[^A-Za-z0-9]', '_', name)}"
+            wide = [each for each in held if not each.ip.is_link_local]
+            number = sum(max(0, sum(each.version == version for each in wide) - 1) for version in (4, 6))
+            for key, value in given.items():
+                mine = re.fullmatch(rf"{variable}_(ipv6|alias\d+)", key)
+                if mine and re.fullmatch(r"inet6 fe80:\S+( .*)?", value):
+                    if key.endswith("_ipv6") and all(each.version == 4 for each in wide):
+                        found[key] = value
+                    else:
+                        found[f"{variable}_alias{number}"] = value
+                        number += 1
+        return found
 
     def _is_said(self, name: str, value: str) -> bool:
         if _SAID.fullmatch(name):

@@ -200,7 +200,7 @@ def _commands(
     kept: dict[str, list[str]] = {}
     run: list[str] = []
     known = [replace(line, commands=None) if failed else line for line in lines if line.parameter not in _SCALARS]
-    known = [each for line in known for each in taken_apart(line, apart)]
+    known = [each for line in known for each in taken_apart(line, covered, apart)]
     fates = [(line, *fate(line, covered)) for line in known]
     boots = any(runs_rc(line) and what is not Fate.KEPT for line, what, _ in fates)
     booted = False

@@ -69,6 +69,10 @@ def import_lab(
         def note(text: str, span: Span | None, origins: Mapping[str, Path] = origins) -> None:
             notes.append(f"{_place(span, origins)}: {text}" if span is not None else text)
 
+        if "jail.conf" in spec.files and not watched[name].jails:
+            of_later = was.release < Release.V14 and b".include" in spec.files["jail.conf"].content
+            hint = f"; FreeBSD {was.release.value} has no .include there (--freebsd 14)" if of_later else ""
+            notes.append(f"{os.path.relpath(origins['/etc/jail.conf'])}: there is no jail in it{hint}")
         if spec.tree is not None:
             trees[name] = spec.tree
         tree = os.path.relpath(spec.tree, beside) if spec.tree is not None else None

@@ -44,6 +44,8 @@ class Fate(enum.Enum):
 def fate(line: Line, covered: Collection[str]) -> tuple[Fate, list[str]]:
     """What a line comes to, and the commands that are lost; `covered`: the interfaces a lab file makes."""
     text = line.text.strip()
+    if line.stays:
+        return Fate.KEPT, []
     if text in _NOTHING:
         return Fate.NOTHING, []
     if (line.parameter == "exec.start" and BOOT.fullmatch(text)) or (
@@ -62,27 +64,41 @@ def fate(line: Line, covered: Collection[str]) -> tuple[Fate, list[str]]:
     return (Fate.MIXED, lost) if lost else (Fate.SAID, [])
 
 
-def taken_apart(line: Line, apart: Collection[str]) -> Iterator[Line]:
-    """A line, and behind it those of its commands as lines of their own that are about interfaces the lab file has not.
+def taken_apart(line: Line, covered: Collection[str], apart: Collection[str]) -> Iterator[Line]:
+    """A line, and behind it, as lines of their own, those of its commands that make of the network what the lab file
+    does not say: interfaces that are `apart`, link-local addresses, routes through them.
 
     A line that is about nothing else is left as it is.
     """
-    mine = [argv for argv in line.commands or () if argv[0].rpartition("/")[2] == "ifconfig" and set(argv) & set(apart)]
+    if any(argv[0].rpartition("/")[2] in ("jexec", "jng") for argv in line.commands or ()):
+        yield line  # not every command runs where the line does
+        return
+    mine = [argv for argv in line.commands or () if _is_of_own(argv, covered, apart)]
     others = [argv for argv in line.commands or () if argv not in mine]
     if not mine or not any(argv[0].rpartition("/")[2] not in _IDLE for argv in others):
-        yield replace(line, commands=None) if mine else line
+        yield replace(line, stays=bool(mine))
         return
     yield replace(line, commands=tuple(others))
     if any(argv[1:3] == ("epair", "create") for argv in others):  # whose number ifconfig found
         for name in dict.fromkeys(word[:-1] for argv in mine for word in argv if re.fullmatch(r"epair\d+[ab]", word)):
-            yield replace(line, text=f"ifconfig {name} create", commands=None)
-    for argv in mine:
-        yield replace(line, text=shlex.join(_about(argv, apart)), commands=None)
+            yield _alone(line, ("ifconfig", name, "create"))
+    yield from (_alone(line, tuple(_about(argv, apart))) for argv in mine)
+
+
+def _alone(line: Line, argv: Argv) -> Line:
+    return replace(line, text=shlex.join(argv), commands=(argv,), stays=True)
+
+
+def _is_of_own(argv: Argv, covered: Collection[str], apart: Collection[str]) -> bool:
+    name = argv[0].rpartition("/")[2]
+    if name == "ifconfig" and not set(apart).isdisjoint(argv):
+        return True
+    return name in ("ifconfig", "route", "sysctl") and _is_network(argv, covered) is False
 
 
 def _about(argv: Argv, apart: Collection[str]) -> Sequence[str]:
     """What of an ifconfig is about these interfaces: all of it, or of a bridge's members these."""
-    if argv[1] in apart:
+    if argv[0].rpartition("/")[2] != "ifconfig" or argv[1] in apart or set(apart).isdisjoint(argv):
         return argv
     pairs = [pair for pair in pairwise(argv[2:]) if pair[1] in apart]
     return [*argv[:2], *(word for pair in pairs for word in pair)]

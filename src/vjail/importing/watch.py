@@ -31,6 +31,8 @@ class Line:
     text: str
     place: Span
     commands: tuple[Argv, ...] | None
+    stays: bool = False
+    """A lab file has no words for what it does."""
 
 
 @dataclass(frozen=True, slots=True)
