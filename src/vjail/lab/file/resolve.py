@@ -292,6 +292,11 @@ class _Resolver:
             if len([g for g in gateways if g.version == version]) > 1:
                 self._say(jail.gateway[-1].place, f"a second default route (IPv{version})", "one of each family")
         names = {each.name for each in copies}
+        outer = copy.name.rpartition(".")[0]
+        if outer and outer not in names:
+            others = [name for name in names if not name.startswith(f"{outer}.")]
+            hint = nearest(outer, others) or "the name of a jail of this host before the dot"
+            self._say(copy.place, f"there is no jail {outer!r} for {copy.name} to be in", hint)
         for depends in jail.depend:
             if depends.value not in names:
                 hint = nearest(depends.value, names) or "the name of a jail of this host"
