@@ -12,6 +12,7 @@ from vjail.conf.position import Source
 from vjail.lab.changes import (
     Fate,
     RunningHost,
+    as_in_force,
     as_json_value,
     changed_rulesets,
     files_after,
@@ -220,9 +221,27 @@ def test_pf_conf_and_devfs_rules_are_loaded_anew() -> None:
     assert [" ".join(each.command) for each in change.actions] == ["service devfs restart", "service pf reload"]
 
 
+def test_what_a_host_goes_by_is_compared_whatever_its_file_says() -> None:
+    files = {"rc.conf": b'ifconfig_em0="inet 10.0.0.9/24"\nifconfig_em1_name="lan0"\n'}
+    old = as_in_force(files, {"ifconfig_em0": 'inet 10.0.0.1/24 description "it\'s"', "ifconfig_em1_name": None})
+    change = host_change(old, files)
+    assert change.not_live == (
+        'rc.conf: ifconfig_em0: inet 10.0.0.1/24 description "it\'s" -> inet 10.0.0.9/24',
+        "rc.conf: ifconfig_em1_name: not set -> lan0",
+    )
+    assert host_change(as_in_force({}, {"ifconfig_em1_name": None}), {}).not_live == ()
+
+
 def test_what_runs_goes_through_json() -> None:
     host = RunningHost(
-        {"rc.conf": b"a=\xff\n"}, ("a",), {"a": b"x"}, {"em0": "w"}, {"em0": "a"}, ("rc.conf",), {"userland": "machine"}
+        {"rc.conf": b"a=\xff\n"},
+        ("a",),
+        {"a": b"x"},
+        {"em0": "w"},
+        {"em0": "a"},
+        ("rc.conf",),
+        {"userland": "machine"},
+        {"x": None},
     )
     assert from_json_value(json.loads(json.dumps(as_json_value(host)))) == host
 

@@ -413,5 +413,11 @@ def test_what_needs_a_new_start_is_told(box: Sandbox) -> None:
     write(box, HOSTS.replace("gateway: 10.0.0.1", "gateway: 10.0.0.1\n    rc: {ifconfig_em0_name: lan0}"))
     told = "rc.conf: ifconfig_em0_name: not set -> lan0"
     assert f"not while the lab is up: {told}" in box.vjail("plan", "changing").out
-    assert f"b: not while the lab is up: {told}; `vjail down` first\n" in up(box).err
+    for _ in range(2):
+        assert f"b: not while the lab is up: {told}; `vjail down` first\n" in up(box).err
+    # Another server knows it too, until the file says what is.
+    kill(server(box))
+    assert f"not while the lab is up: {told}" in box.vjail("plan", "changing").out
+    write(box, HOSTS)
+    assert "not while" not in up(box).err + up(box).err + box.vjail("plan", "changing").out
     assert box.vjail("down", "changing").code == 0

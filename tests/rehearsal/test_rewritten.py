@@ -163,3 +163,17 @@ def test_a_card_that_is_new_is_no_second_time_configured() -> None:
 def test_rules_are_loaded_again_with_other_addresses() -> None:
     change = changed(BASE + 'pf_enable="YES"\n', BASE.replace("10.0.0.2", "10.0.0.7") + 'pf_enable="YES"\n')
     assert commands(change)[-1] == "service pf reload"
+
+
+def test_what_leads_by_an_interface_that_is_left_stays_too() -> None:
+    """A boot that calls em0 otherwise gives it no address, and has no default route: neither is taken away."""
+    new = BASE.replace("10.1.0.1/24", "10.1.0.3/24") + 'ifconfig_em0_name="lan0"\n'
+    change = changed(BASE, new)
+    assert commands(change) == [
+        "ifconfig bridge0 inet 10.1.0.1 -alias",
+        "ifconfig bridge0 inet 10.1.0.3/24 alias",
+        "route add -inet -net 10.9.0.0/16 10.1.0.9",
+    ]
+    assert change.not_live == ("rc.conf: ifconfig_em0_name: not set -> lan0",)
+    change = changed(BASE, new.replace('er="10.0.0.1"', 'er="10.0.0.4"'))
+    assert [each.name for each in change.variables] == ["defaultrouter", "ifconfig_em0_name"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -137,7 +138,7 @@ class VariableChange:
 
     def told(self) -> str:
         """It in a line."""
-        old, new = ("not set" if value is None else value for value in (self.old, self.new))
+        old, new = (value or "not set" for value in (self.old, self.new))
         return f"rc.conf: {self.name}: {old} -> {new}"
 
 
@@ -165,7 +166,8 @@ class RunningHost:
 
     `older`: the jail.conf of jails that were started with another than that in /etc. `cards`: its cards, each with the
     wire it is on; `held`: those that are in a jail, each with the jail's name. `laid`: the files that its lab brought.
-    `made`: what it was made with, by what that is called.
+    `made`: what it was made with, by what that is called. `in_force`: variables of rc.conf with the values that it
+    goes by (None: not set), where its file says others by now.
     """
 
     files: Mapping[str, bytes]
@@ -175,6 +177,7 @@ class RunningHost:
     held: Mapping[str, str] = field(default_factory=dict)
     laid: tuple[str, ...] = ()
     made: Mapping[str, str] = field(default_factory=dict)
+    in_force: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def as_json_value(host: RunningHost) -> dict[str, Any]:
@@ -187,6 +190,7 @@ def as_json_value(host: RunningHost) -> dict[str, Any]:
         "held": dict(host.held),
         "laid": list(host.laid),
         "made": dict(host.made),
+        "in_force": dict(host.in_force),
     }
 
 
@@ -200,6 +204,7 @@ def from_json_value(value: Mapping[str, Any]) -> RunningHost:
         value["held"],
         tuple(value["laid"]),
         value["made"],
+        value["in_force"],
     )
 
 
@@ -209,6 +214,14 @@ def _texts(files: Files) -> dict[str, str]:
 
 def _contents(texts: Mapping[str, str]) -> Files:
     return {name: encode(text) for name, text in texts.items()}
+
+
+def as_in_force(files: Files, values: Mapping[str, str | None]) -> Files:
+    """The files of a host as it goes by them: with these variables of rc.conf, whatever the file says by now."""
+    if not values:
+        return files
+    lines = [f"{name}={shlex.quote(value or '')}\n" for name, value in values.items()]
+    return {**files, "rc.conf": files.get("rc.conf", b"") + encode("\n" + "".join(lines))}
 
 
 _GO = ("jail.conf", "devfs.rules", "pf.conf")
@@ -379,7 +392,7 @@ def host_change(
     gone = [each.card for each in cards if each.new is None]
     clones = after.get("cloned_interfaces", "").split()
     for name in dict.fromkeys((*after, *before)):
-        if before.get(name) == after.get(name) or name in _OTHERS or name.startswith("jail_"):
+        if (before.get(name) or "") == (after.get(name) or "") or name in _OTHERS or name.startswith("jail_"):
             continue
         if any(is_of(name, each) for each in (*starts, *(gone if name not in after else ()))):
             continue

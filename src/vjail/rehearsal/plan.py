@@ -28,6 +28,7 @@ from vjail.lab.changes import (
     HostChange,
     JailChange,
     RunningHost,
+    as_in_force,
     changed_rulesets,
     files_after,
     files_wait,
@@ -210,9 +211,10 @@ def _host(lab: Lab, spec: LabHostSpec, running: RunningHost | None, jails: Seque
         changes = tuple(each for each in changes if each.name in wanted or each.fate is Fate.UNCHANGED)
     cards = card_changes(running.cards, spec.nics, {} if all_jails else running.held)
     made = made_otherwise(running.made, made_with(spec))
-    change = host_change(running.files, content, cards, made, waits)
+    old = as_in_force(running.files, running.in_force)
+    change = host_change(old, content, cards, made, waits)
     sides = (
-        Side.of(running.files, running.cards, lab.name, spec.name),
+        Side.of(old, running.cards, lab.name, spec.name),
         Side.of(content, cards_after(running.cards, cards), lab.name, spec.name),
     )
     change = with_network(change, sides, lab.release, running.held)

@@ -142,6 +142,17 @@ class _Network:
             frozenset(replace(route, nhop=0) for route in given if RouteFlag.PINNED not in route.flags),
         )
 
+    def without(self, left: Collection[str]) -> _Network:
+        """It without these interfaces and what leads by them; and without routes where _ROUTES is left."""
+        return _Network(
+            {name: interface for name, interface in self.interfaces.items() if name not in left},
+            frozenset(route for route in self.routes if _ROUTES not in left and route.interface not in left),
+        )
+
+    def routes_by(self, interfaces: Collection[str]) -> set[Route]:
+        """The routes that lead by one of these."""
+        return {route for route in self.routes if route.interface in interfaces}
+
     def differences(self, other: _Network) -> set[str]:
         """The interfaces that are not the same in both, and whether the routes are."""
         names = {*self.interfaces, *other.interfaces}
@@ -316,19 +327,22 @@ def _worked_out(
     _lay(start.hosts[_HOST], new.files)
     for action in change.actions:
         start.type(_HOST, action.command, environ=ENVIRONMENT)
-    before = start.snapshot()
+    before, first = start.snapshot(), _Network.of(start)
     left = {*held, *_renamed(said)}
     while True:
-        lab, actions = before.copy(), list[HostAction]()
+        lab, actions, goal = before.copy(), list[HostAction](), then.without(left)
         for step in _STEPS:
-            for name, command in list(step(_Network.of(lab), then)):
-                if name not in left and lab.type(_HOST, command, environ=ENVIRONMENT).code == 0:
+            for name, command in list(step(_Network.of(lab).without(left), goal)):
+                if lab.type(_HOST, command, environ=ENVIRONMENT).code == 0:
                     actions.append(HostAction(command, _reason(name, command, said)))
         lab.settle()
-        more = _Network.of(lab).differences(then) - left
+        more = _Network.of(lab).without(left).differences(goal)
         if not more:
-            return tuple(actions), left
+            break
         left |= more
+    if first.routes_by(left) != then.routes_by(left):
+        left.add(_ROUTES)
+    return tuple(actions), left
 
 
 def _renamed(said: Sequence[VariableChange]) -> Iterator[str]:

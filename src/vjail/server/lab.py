@@ -151,6 +151,15 @@ class RunningLab:
         found: list[Any] = [record["names"] for name, record in self._journal.records("laid") if name == host]
         return found[0] if found else []
 
+    def note_in_force(self, host: str, values: Mapping[str, str | None]) -> None:
+        """Record the variables of rc.conf that a host goes by otherwise than its file says by now; None: not set."""
+        self._journal.put("in force", host, dict(values))
+
+    def in_force(self, host: str) -> dict[str, str | None]:
+        """These variables."""
+        found: list[Any] = [record for name, record in self._journal.records("in force") if name == host]
+        return found[0] if found else {}
+
     def settle(self) -> None:
         """Let everything be as the hosts' kernels have it."""
         for host in self.hosts.values():
@@ -168,6 +177,7 @@ class RunningLab:
         self.provisioner.discard(self._tree / "hosts" / name)
         self._journal.drop("host", name)
         self._journal.drop("laid", name)
+        self._journal.drop("in force", name)
         for jail in self.half_started(name):
             self.note_starting(name, jail, False)
         for jail in self.older(name):

@@ -26,6 +26,7 @@ from vjail.lab.changes import (
     HostChange,
     JailChange,
     RunningHost,
+    as_in_force,
     changed_rulesets,
     files_after,
     files_wait,
@@ -71,6 +72,7 @@ def running(lab: RunningLab, host: LabHost) -> RunningHost:
         held(host),
         tuple(lab.laid(host.name)),
         dict(host.made),
+        lab.in_force(host.name),
     )
 
 
@@ -90,8 +92,9 @@ def _started_with(lab: RunningLab, host: LabHost) -> dict[str, str]:
 class Before:
     """How a host was before it got its new files: these, and what its jails were started with.
 
-    `cards`: what becomes of its cards. `made`: what it has otherwise than its lab says, as long as it is there.
-    `waits`: what of its files is not changed now.
+    `in_force`: variables of rc.conf that it goes by, whatever the file said. `cards`: what becomes of its cards.
+    `made`: what it has otherwise than its lab says, as long as it is there. `waits`: what of its files is not changed
+    now.
     """
 
     files: Files
@@ -99,6 +102,7 @@ class Before:
     kept: Mapping[str, str]
     """Where the jail.conf of each is that is not stopped by that in /etc."""
     laid: Sequence[str]
+    in_force: Mapping[str, str | None]
     cards: tuple[CardChange, ...]
     made: Sequence[str]
     waits: Sequence[str]
@@ -122,7 +126,8 @@ def refresh(
     kept = _started_with(lab, host)
     cards = card_changes(host.nics, spec.nics, {} if all_jails else held(host))
     made = made_otherwise(host.made, made_with(spec))
-    if not (removed or written or kept or cards or made or waits):
+    in_force = lab.in_force(host.name)
+    if not (removed or written or kept or in_force or cards or made or waits):
         return None
     files = host.files()
     jails = by_name(configured(files, host.release))
@@ -147,7 +152,7 @@ def refresh(
     # A hostid that waits is still one that the lab brought, or brought none of.
     own = {"hostid"} & set(laid) if waits else {"hostid"} & set(given)
     lab.note_laid(host.name, given.keys() - {"hostid"} | own)
-    return Before(before, jails, kept, laid, cards, made, waits)
+    return Before(before, jails, kept, laid, in_force, cards, made, waits)
 
 
 def put_back(lab: RunningLab, host: LabHost, before: Before) -> None:
@@ -209,10 +214,11 @@ async def renewal(
     changes = jail_changes(before.jails, new, chosen, host.release, changed_rulesets(before.files, now), hostid=hostid)
     if only is not None:
         changes = tuple(each for each in changes if each.name in only or each.fate is Fate.UNCHANGED)
-    change = host_change(before.files, now, before.cards, before.made, before.waits)
+    old = as_in_force(before.files, before.in_force)
+    change = host_change(old, now, before.cards, before.made, before.waits)
     if change.variables:
         cards = dict(host.nics), cards_after(host.nics, before.cards)
-        there = (before.files, now), cards, (lab.name, host.name), host.release, held(host)
+        there = (old, now), cards, (lab.name, host.name), host.release, held(host)
         change = await aside(partial(_with_network, change, *there))
     return Renewal(host, before, change, changes)
 
@@ -254,6 +260,7 @@ async def carry_out(lab: RunningLab, found: Renewal, new: Mapping[str, Checked],
         wrong += [f"{host.name}: {shlex.join(action.command)} failed; {CONSOLE} there says why"] if code else []
     if found.change.actions:
         await _all_usable(host, session)
+    lab.note_in_force(host.name, {each.name: each.old for each in found.change.variables})
     for each in found.jails:
         if each.fate is Fate.LIVE:
             path = new[each.name].jail.source.source.name
