@@ -374,9 +374,10 @@ def _holds(init: spaces.Init) -> bool:
     """Have a jail's PID 1 not end; False where it is ending."""
     try:
         signal.pidfd_send_signal(init.pidfd, signal.SIGUSR2)
-        # It has taken the signal when that is no longer pending, which takes microseconds.
+        # It has taken the signal when that is no longer pending and it sleeps again, which takes microseconds. One that
+        # is ending runs until it is marked so, and signals to it are dropped.
         while not is_ready(init.pidfd):
-            if not _pending(init.pid) >> signal.SIGUSR2 - 1 & 1:
+            if not _pending(init.pid) >> signal.SIGUSR2 - 1 & 1 and _sleeps(init.pid):
                 return True
             os.sched_yield()
     except (FileNotFoundError, ProcessLookupError):
@@ -391,6 +392,16 @@ def _pending(pid: int) -> int:
         if line.startswith("ShdPnd:"):
             return int(line.split()[1], 16)
     return 0
+
+
+def _sleeps(pid: int) -> bool:
+    """Whether a process waits for something, and is not ending."""
+    state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return state == "S" and not int(fields[5]) & _PF_EXITING
+
+
+_PF_EXITING = 0x4
+"""A flag of a task, the ninth field of proc_pid_stat(5). Source: linux/sched.h."""
 
 
 def pid_of(pidfd: int) -> int:
