@@ -375,11 +375,23 @@ static void hear(int connection, struct child *child)
         tell(connection, 'F', body, sizeof body, -1);
 }
 
+/* Whether a child has said something that was not heard yet, or says nothing more. */
+static int speaks(const struct child *child)
+{
+    struct pollfd p = {child->status, POLL_IN, 0};
+    struct timespec64 now = {0, 0};
+    return child->used && child->status >= 0 && sys5(__NR_ppoll, &p, 1, &now, 0, 8) > 0;
+}
+
 static void reap(int connection)
 {
     int status;
     word pid;
-    while ((pid = sys4(__NR_wait4, -1, &status, WNOHANG | WUNTRACED, 0)) > 0)
+    while ((pid = sys4(__NR_wait4, -1, &status, WNOHANG | WUNTRACED, 0)) > 0) {
+        /* It may have reported itself only since this turn began to listen. */
+        for (int i = 0; i < live; i++)
+            while (!children[i].pid && speaks(&children[i]))
+                hear(connection, &children[i]);
         for (int i = 0; i < live; i++) {
             struct child *child = &children[i];
             if (!child->used || child->pid != pid)
@@ -390,17 +402,13 @@ static void reap(int connection)
             }
             child->ended = 1, child->code = status;
             /* What it said before it ended is still in its channel. */
-            while (child->used && child->status >= 0) {
-                struct pollfd p = {child->status, POLL_IN, 0};
-                struct timespec64 now = {0, 0};
-                if (sys5(__NR_ppoll, &p, 1, &now, 0, 8) <= 0)
-                    break;
+            while (speaks(child))
                 hear(connection, child);
-            }
             if (child->used)
                 finish(connection, child);
             break;
         }
+    }
 }
 
 static int interactive(void)

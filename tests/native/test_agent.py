@@ -314,6 +314,69 @@ def test_the_process_that_matters_may_be_a_grandchild(talk, programs):
     talk(check)
 
 
+def sends(pid: int) -> bool | None:
+    """Whether a process waits for room to send in, or for something to come (False); None: neither yet."""
+    waits = Path(f"/proc/{pid}/wchan").read_text()
+    return True if "sock_alloc_send" in waits else False if "poll" in waits else None
+
+
+def test_a_grandchild_may_report_itself_and_end_while_the_agent_is_held_up(talk, programs, tmp_path):
+    """Between finding that nobody has said anything and looking who has ended, a busy machine may let much happen."""
+    if programs.emulator:
+        pytest.skip("the emulator refuses CLONE_PARENT")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    async def check(session: Session) -> None:
+        conversation, agent = session.conversation, session.process.pid
+
+        async def settled() -> bool:
+            while (found := sends(agent)) is None:
+                await asyncio.sleep(0.001)
+            return found
+
+        async def asked() -> bool:
+            """Have it answer that there is no more input; whether that finds no room."""
+            conversation.ask_input()
+            await asyncio.sleep(0.005)
+            return await settled()
+
+        program = Program()
+        fork = program.fork(CLONE_PARENT)
+        program.call("openat", -100, str(fifo), os.O_RDONLY)
+        program.report()
+        program.call("execve", "/bin/sh", Strings(["sh", "-c", "exit 6"]), ENVIRON)
+        program.parent_goes_on(fork)
+        program.exit(0)
+        child = conversation.spawn(program, flags=FORKS)
+        children = Path(f"/proc/{agent}/task/{agent}/children")
+        await asyncio.to_thread(eventually, lambda: len(children.read_text().split()) == 1)
+        (grandchild,) = children.read_text().split()
+
+        # So many answers that just one more finds no room: counted, taken, and given again.
+        session.process.stdin.close()
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(conversation._socket.fileno())
+        room = 0
+        while not await asked():
+            room += 1
+        conversation._readable()
+        while await settled() or len(session.messages) <= room:
+            conversation._readable()
+        for _ in range(room):
+            assert not await asked()
+        session.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(eventually, lambda: sends(agent))
+        with open(fifo, "w"):
+            await asyncio.to_thread(eventually, lambda: is_gone(int(grandchild)))
+
+        loop.add_reader(conversation._socket.fileno(), conversation._readable)
+        await session.message(b"S")
+        assert await asyncio.wait_for(ended(child), 10) == 6
+
+    talk(check)
+
+
 def test_a_fork_whose_parent_goes_on(talk, tmp_path):
     async def check(session: Session) -> None:
         program = Program()
