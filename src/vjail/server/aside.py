@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pickle
 import signal
 import traceback
 from collections.abc import Callable
@@ -24,6 +23,8 @@ class ChildFault(Exception):
 
 async def aside(work: Callable[[], T]) -> T:
     """What `work` returns, worked out in a child; both are data that pickle(3) takes. Raises ChildFault."""
+    import pickle  # a server seldom needs it
+
     reading, writing = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
@@ -48,6 +49,8 @@ async def aside(work: Callable[[], T]) -> T:
 
 def _work(work: Callable[[], object], writing: int) -> NoReturn:
     """What the child does: nothing of the server's that it has with it, its signals and journal, is touched."""
+    import pickle
+
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

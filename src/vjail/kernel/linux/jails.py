@@ -194,10 +194,13 @@ class LinuxJails:
     def held(self, jid: int) -> Iterator[None]:
         """While a process is put into the jail its PID 1, which is started if there is none, does not end.
 
-        Else it might find itself alone just before, and take the new one along in its end.
+        Else it might find itself alone just before, and take the new one along in its end. Raises KernelError.
         """
         space = self._space(jid)
         while space.init is None or not _holds(space.init):
+            if space.init is not None and not is_ready(space.init.pidfd):
+                # It is ending, and waits for a process of the jail's whose parent is suspended.
+                raise KernelError(Errno.EAGAIN)
             self.lost_init(jid)
             space = self._space(jid)
             if space.init is None:
