@@ -63,8 +63,9 @@ def test_one_that_is_ending_is_not() -> None:
         line = ["nsenter", "--target", str(init.pid), *_THEIRS, "--pid", "sleep", "1000"]
         with subprocess.Popen(line) as parent:
             _child(parent.pid)
-            # It takes no note of its child's end.
+            # It takes no note of its child's end, once it has stopped: until then it may still wake and do so.
             os.kill(parent.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, parent.pid, os.WSTOPPED)
             signal.pidfd_send_signal(init.pidfd, signal.SIGKILL)
             ends = threading.Timer(0.3, os.kill, (parent.pid, signal.SIGCONT))
             began = time.monotonic()
