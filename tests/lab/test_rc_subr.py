@@ -103,7 +103,7 @@ class Root:
         return path.read_text().replace(str(self.path), "@").splitlines() if path.exists() else []
 
     def pid(self) -> int:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
                 return int((self.path / "run" / "thing.pid").read_text())

@@ -136,7 +136,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait until it holds; fail where it does not in time."""
     until = time.monotonic() + seconds
     while not condition():

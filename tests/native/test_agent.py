@@ -372,7 +372,7 @@ def test_a_grandchild_may_report_itself_and_end_while_the_agent_is_held_up(talk,
 
         loop.add_reader(conversation._socket.fileno(), conversation._readable)
         await session.message(b"S")
-        assert await asyncio.wait_for(ended(child), 10) == 6
+        assert await asyncio.wait_for(ended(child), 30) == 6
 
     talk(check)
 
@@ -393,9 +393,11 @@ def test_a_fork_whose_parent_goes_on(talk, tmp_path):
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_an_init_reaps_and_ends_with_the_last_other(talk, programs, ends):
+def test_an_init_reaps_and_ends_with_the_last_other(talk, programs, tmp_path, ends):
     if programs.emulator:
         pytest.skip("the emulator refuses CLONE_NEWPID")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
 
     async def check(session: Session) -> None:
         program = Program()
@@ -403,7 +405,7 @@ def test_an_init_reaps_and_ends_with_the_last_other(talk, programs, ends):
         program.report()
         second = program.fork()
         # An orphan of an orphan, which PID 1 inherits.
-        program.call("execve", "/bin/sh", Strings(["sh", "-c", "(sleep 0.3 &) ; exit 1"]), ENVIRON)
+        program.call("execve", "/bin/sh", Strings(["sh", "-c", f"(read line <{fifo} &) ; exit 1"]), ENVIRON)
         program.parent_goes_on(second)
         program.init(ends_when_empty=ends)
         program.parent_goes_on(fork)
@@ -413,13 +415,17 @@ def test_an_init_reaps_and_ends_with_the_last_other(talk, programs, ends):
         await child.started
         await asyncio.sleep(0.15)
         assert not child.ended.done()
+        # The orphan opens it to read, or comes to that; it reads that there is nothing, and ends.
+        await asyncio.to_thread(fifo.write_text, "")
         if ends:
-            assert await asyncio.wait_for(ended(child), 5) == 0
+            assert await ended(child) == 0
         else:
-            await asyncio.sleep(0.4)
-            assert not Path(f"/proc/{pid}/task/{pid}/children").read_text()
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            await asyncio.to_thread(eventually, lambda: not children.read_text())
+            await asyncio.sleep(0.1)
+            assert not child.ended.done()
             os.kill(pid, signal.SIGKILL)
-            assert await asyncio.wait_for(ended(child), 5) == -9
+            assert await ended(child) == -9
 
     talk(check)
 
@@ -436,11 +442,13 @@ def test_a_detached_program_is_let_go(talk, tmp_path):
     talk(check)
 
 
-def test_signals_reach_a_program(talk):
+def test_signals_reach_a_program(talk, tmp_path):
+    ready = tmp_path / "ready"
+
     async def check(session: Session) -> None:
-        child = session.conversation.spawn(shell("trap 'exit 12' USR1; while :; do sleep 0.05; done"))
-        await child.started
-        await asyncio.sleep(0.2)
+        script = f"trap 'exit 12' USR1; >{ready}; while :; do sleep 0.05; done"
+        child = session.conversation.spawn(shell(script))
+        await asyncio.to_thread(eventually, ready.exists)
         session.conversation.kill(child, signal.SIGUSR1)
         assert await ended(child) == 12
 

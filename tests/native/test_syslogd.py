@@ -1,10 +1,13 @@
 """syslogd: what is logged arrives in /var/log/messages, as FreeBSD's daemon writes it."""
 
+import fcntl
 import os
 import re
 import signal
 import socket
 import stat
+import sys
+import termios
 import time
 from pathlib import Path
 
@@ -12,13 +15,20 @@ import pytest
 from native_support import System, eventually, is_gone
 
 
-def send(system: System, message: bytes, place: str = "/var/run/log") -> None:
+def send(system: System, message: bytes, place: str = "/var/run/log", *, until_received: bool = False) -> None:
     """As syslog(3) does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         folder = os.open(system.path(place).parent, os.O_PATH)
         client.connect(f"/proc/self/fd/{folder}/{Path(place).name}")
         client.send(message)
         os.close(folder)
+        if until_received:
+            eventually(lambda: unread(client) == 0)
+
+
+def unread(client: socket.socket) -> int:
+    """How much of what a socket sent waits at the receiver, in bytes."""
+    return int.from_bytes(fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def texts(system: System) -> list[str]:
@@ -177,7 +187,7 @@ def test_without_a_place_for_the_log_nothing_stops(system: System):
     """A log directory that comes later, or a full disk, is no reason to end."""
     system.path("/var/log").rmdir()
     assert system.daemon("syslogd").returncode == 0
-    send(system, b"<13>lost")
+    send(system, b"<13>lost", until_received=True)
     time.sleep(0.1)
     system.path("/var/log").mkdir()
     send(system, b"<13>found")

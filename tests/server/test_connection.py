@@ -32,7 +32,7 @@ async def told(messages: tuple[bytes, ...]) -> tuple[list[bytes], list[str]]:
     answers: list[bytes] = []
     with theirs:
         while not answers or not answers[-1].startswith(b"E"):
-            answers.append(await asyncio.wait_for(asyncio.get_running_loop().sock_recv(theirs, 1 << 16), 5))
+            answers.append(await asyncio.wait_for(asyncio.get_running_loop().sock_recv(theirs, 1 << 16), 30))
     return answers, served
 
 

@@ -27,7 +27,7 @@ def test_one_that_is_there_can_be_ended_and_waited_for() -> None:
         found = LabProcess.of(pid, 0)
         assert found is not None
         found.kill(signal.SIGTERM)
-        return await asyncio.wait_for(found.wait(), 10)
+        return await asyncio.wait_for(found.wait(), 30)
 
     with subprocess.Popen(["sleep", "60"]) as process:
         assert asyncio.run(main(process.pid)) == Exit(0)
