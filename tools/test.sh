@@ -51,19 +51,13 @@ without_starting() {
 without_kernel() {
     .venv/bin/pytest -m guest tests/guest >"$said/guest" 2>&1 &
     guest=$!
-    .venv/bin/pytest -m "not real and not guest" --durations=5
+    .venv/bin/pytest -m "not real and not guest" -n 2 --dist loadscope --durations=5
 }
 
-# Those that need root and those of an ordinary user do not meet: each test has namespaces of its own.
+# Each test has namespaces of its own and waits much, so some run at once; those of one file one after the other.
 real() {
-    .venv/bin/pytest -m "real and not root" --durations=5 >"$said/user" 2>&1 &
-    user=$!
     code=0
-    echo "as root:"
-    .venv/bin/pytest -m "real and root" --durations=5 || code=$?
-    wait $user || code=$?
-    echo "as a user:"
-    cat "$said/user"
+    .venv/bin/pytest -m real -n 3 --dist loadscope --durations=5 || code=$?
     wait $guest || code=$?
     echo "in a guest:"
     cat "$said/guest"
@@ -71,8 +65,8 @@ real() {
 }
 
 said=$(mktemp -d)
-guest= user=
-trap 'kill $guest $user 2>/dev/null || :; rm -rf "$said"' EXIT
+guest=
+trap 'kill $guest 2>/dev/null || :; rm -rf "$said"' EXIT
 
 part packages packages
 part "guest's kernel" tools/guest_kernel.sh

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ import yaml
 from sandbox import NOBODY, Sandbox, interpreter, sandbox
 
 TOP = Path(__file__).parent.parent.parent
-_SUMMARY = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -60,15 +59,3 @@ def box(program: Path, uid: int) -> Iterator[Sandbox]:
 def printed_a1() -> bytes:
     """The jail.conf that document 1 prints."""
     return (TOP / "tests" / "data" / "documents" / "A1.jail.conf").read_bytes()
-
-
-@pytest.fixture
-def summary(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Takes lines that pytest prints when all tests are over."""
-    return request.config.stash.setdefault(_SUMMARY, []).append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests had to say."""
-    for line in terminalreporter.config.stash.get(_SUMMARY, []):
-        terminalreporter.line(line)
