@@ -21,6 +21,8 @@ _ABOVE_LINE = 14
 _BESIDE = 18
 _OVERHANG = 14
 _RISER = 14
+_NEARLY = 10
+"""Ends that are no farther apart than this lie below one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,9 @@ def _segment(net: Net, pins: list[Pin], risers: dict[str, int], left: float) -> 
     if net.kind is NetKind.LINK:
         if net.key in risers:
             start = left + risers[net.key] * _RISER
+        elif end - start <= _NEARLY and any(pin.up for pin in pins):
+            start = end = next(pin.x for pin in pins if pin.up)
+            pins = [replace(pin, x=start) for pin in pins]
         return _Segment(net, pins, start, end)
     text = " · ".join((net.title, *net.notes))
     needed = width(text, Style.BAR) + 20
