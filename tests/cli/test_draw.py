@@ -66,9 +66,23 @@ def test_a_jail_that_does_not_start_is_told_and_drawn(capsys: pytest.CaptureFixt
     shown = capsys.readouterr()
     assert "  mweb01-php  not running\n" in shown.out
     assert shown.err == (
-        "vjail: fbsd: jail: mweb01-php: /sbin/ifconfig epair11b epair12b vnet mweb01-php: failed; "
-        "it is drawn as not running\n"
+        "vjail: fbsd: mweb01-php: vnet.interface: ifconfig: interface epair11b epair12b does not exist "
+        "(/sbin/ifconfig epair11b epair12b vnet mweb01-php: failed); it is drawn as not running\n"
     )
+
+
+def test_what_a_missing_rc_conf_makes_is_taken_for_granted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prestart = 'exec.prestart = "ifconfig epair1 create", "ifconfig bridge0 addm epair1a"'
+    (tmp_path / "jail.conf").write_text(f"web {{ vnet; persist; path = /; {prestart}; vnet.interface = epair1b; }}\n")
+    assert main(["draw", str(tmp_path), "-o", "-", "--format", "text"]) == 0
+    shown = capsys.readouterr()
+    assert "  bridge0\n    ─ web  (epair1b – epair1a (down))\n" in shown.out
+    assert shown.err == (
+        "vjail: fbsd: bridge0 is made by no jail; taken for granted, as the host's rc.conf is not here\n"
+    )
+    (tmp_path / "rc.conf").write_text("")
+    assert main(["draw", str(tmp_path), "-o", "-", "--format", "text"]) == 0
+    assert "web: exec.prestart: ifconfig: interface bridge0 does not exist" in capsys.readouterr().err
 
 
 def test_programs_that_are_not_known_are_taken_to_succeed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,11 +46,31 @@ def test_what_is_lost_is_told_and_the_exit_code_is_1(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("jail.conf").write_text('a { path = "/"; vnet; persist; vnet.interface = epair1b; }\n')
+    Path("rc.conf").write_text("")
     assert main(["import", "jail.conf", "--json"]) == 1
     said = capsys.readouterr()
     lost = "jail.conf:1: jail a does not start, so its network is not known: /sbin/ifconfig epair1b vnet a: failed"
     assert json.loads(said.out)["lost"] == [lost]
     assert f"vjail: {lost}\n" in said.err
+
+
+def test_what_a_missing_rc_conf_makes_is_taken_for_granted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = (
+        f"{name} {{ vnet; persist; path = /; vnet.interface = epair{number}b;"
+        f' exec.prestart = "ifconfig epair{number} create up", "ifconfig bridge0 addm epair{number}a";'
+        f' exec.start = "ifconfig epair{number}b 10.0.0.{number}/24 up"; }}\n'
+        for number, name in enumerate(("one", "two"), 1)
+    )
+    Path("jail.conf").write_text("".join(lines))
+    assert main(["import", "jail.conf"]) == 0
+    said = capsys.readouterr()
+    told = "fbsd: bridge0 is made by no jail; taken for granted, as the host's rc.conf is not here"
+    assert f"# {told}\n" in said.out
+    assert "inside: {subnet: 10.0.0.0/24, bridge: bridge0}\n" in said.out
+    assert f"vjail: {told}\n" in said.err
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

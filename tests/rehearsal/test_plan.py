@@ -74,7 +74,9 @@ def test_what_a_host_does_at_its_boot_beyond_every_host() -> None:
 
 def test_a_jail_that_will_fail_is_told() -> None:
     (host,) = plan(folder.load(EXAMPLES / "D2-interfaces-in-one-string"), {}).hosts
-    assert "epair11b epair12b" in host.jails[0].failure
+    assert host.jails[0].failure.startswith(
+        "vnet.interface: ifconfig: interface epair11b epair12b does not exist (/sbin/ifconfig epair11b epair12b vnet "
+    )
 
 
 def test_only_what_differs(tmp_path: Path) -> None:

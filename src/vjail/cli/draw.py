@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from vjail.check.run.granted import grant_all
 from vjail.cli.say import fail, problems
 from vjail.command.sh import NotModelled
 from vjail.lab.model import LabError
@@ -20,7 +21,7 @@ def draw(arguments: argparse.Namespace) -> int:
     if form is None:
         return fail(f"{output}: which format? end its name in .svg, .mmd, .dot, .drawio or .txt, or say --format")
     try:
-        text, said = drawn(Path(arguments.path), form)
+        text, said = drawn(Path(arguments.path), form, grant_all)
     except LabError as error:
         return problems(error)
     except NotModelled as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from vjail.check.run.granted import grant_all
 from vjail.conf.position import Span
 from vjail.importing import hosts
 from vjail.importing.compare import Compared, compare
@@ -56,9 +57,9 @@ def import_lab(
     was = Rehearsal.of(lab)
     check_readable(lab, was)
     was.doubts = []
-    watched = watch(was, lab.hosts, tell)
     notes: list[str] = []
     stays: list[str] = []
+    watched = watch(was, lab.hosts, tell, lambda: stays.extend(grant_all(lab, was)))
     found: dict[str, Host] = {}
     numbers: dict[str, int] = {}
     trees: dict[str, Path] = {}
@@ -216,5 +217,6 @@ def _brought_up(lab: Lab, file: LabFile, kept: lock.Lock, tell: Tell) -> Rehears
         now = Rehearsal.of(folder.load(place))
     now.doubts = []
     total = len(file.jails) + sum(len(each.value.jails) for each in file.hosts.values())
-    up(now, _Counter(total, tell))
+    counter = _Counter(total, tell)
+    up(now, lambda _: counter)
     return now

@@ -95,14 +95,17 @@ class _Watch:
         return 0 if jid and SHUTDOWN.fullmatch(" ".join(words)) else None
 
 
-def watch(lab: Rehearsal, names: Iterable[str], tell: Tell) -> dict[str, Watched]:
+def watch(
+    lab: Rehearsal, names: Iterable[str], tell: Tell, booted: Callable[[], object] = lambda: None
+) -> dict[str, Watched]:
     """Boot these hosts and start each jail by itself, after those it depends on; then stop them, in a copy.
 
-    Raises NotModelled.
+    `booted` is called between the boots and the jails. Raises NotModelled.
     """
     found = {name: provide(lab.hosts[name]) for name in names}
     for name in found:
         boot(lab, name)
+    booted()
     watches = {name: _started(lab, name, found[name], tell) for name in found}
     lab.settle()
     copy = lab.fork()

@@ -39,6 +39,7 @@ from vjail.lab.configured import JAIL_CONF, Configured, by_name, configured, hos
 from vjail.lab.model import HostFile, Lab, LabHostSpec, WireSettings
 from vjail.lab.rewiring import CardChange, WireChange, card_changes, cards_after, wire_changes
 from vjail.rehearsal.lab import Rehearsal
+from vjail.rehearsal.noting import Noting
 from vjail.rehearsal.rewritten import Side, with_network
 from vjail.rehearsal.up import provide, start_jails
 from vjail.release import Release
@@ -132,17 +133,6 @@ class _Host:
     boot: tuple[Step, ...] = ()
 
 
-class _Noting:
-    """Notes the commands of each jail."""
-
-    def __init__(self) -> None:
-        self.events: dict[str, list[Event]] = {}
-
-    def tell(self, event: Event) -> None:
-        """Be told."""
-        self.events.setdefault(event.jail or "", []).append(event)
-
-
 def plan(
     lab: Lab,
     running: Mapping[str, RunningHost],
@@ -163,7 +153,7 @@ def plan(
     there = replace(lab, hosts={name: _as_it_runs(lab, name, running[name]) for name in running})
     hosts = [_host(lab, spec, running.get(name), jails, no_jails) for name, spec in lab.hosts.items()]
     hosts += [_gone(there, name, running[name]) for name in running if name not in lab.hosts]
-    noted = {host.spec.name: _Noting() for host in hosts}
+    noted = {host.spec.name: Noting() for host in hosts}
     unknown = ""
     try:
         _rehearse(lab, there, hosts, noted)
@@ -250,7 +240,7 @@ def _old(lab: Lab, spec: LabHostSpec, running: RunningHost) -> dict[str, Checked
 _OLDER = "/var/run/jail.older.conf"
 
 
-def _rehearse(lab: Lab, there: Lab, hosts: Sequence[_Host], noted: Mapping[str, _Noting]) -> None:
+def _rehearse(lab: Lab, there: Lab, hosts: Sequence[_Host], noted: Mapping[str, Noting]) -> None:
     """Do it all in memory."""
     made = Rehearsal.of(replace(lab, hosts={**lab.hosts, **there.hosts}))
     for host in hosts:
@@ -278,7 +268,8 @@ def _rehearse(lab: Lab, there: Lab, hosts: Sequence[_Host], noted: Mapping[str, 
                 if change.name in host.running.older:
                     machine.files.put(_OLDER, Node(FileKind.FILE, host.running.older[change.name]))
                     own = _OLDER
-                made.type(name, ("/usr/sbin/jail", "-f", own, "-r", change.name), environ=ENVIRONMENT, events=events)
+                words = ("/usr/sbin/jail", "-f", own, "-r", change.name)
+                events.came_of(made.type(name, words, environ=ENVIRONMENT, events=events))
         if host.state == "gone":
             continue
         if host.cards:
@@ -291,7 +282,7 @@ def _rehearse(lab: Lab, there: Lab, hosts: Sequence[_Host], noted: Mapping[str, 
             made.type(name, action.command, environ=ENVIRONMENT)
         starts = [change.name for change in host.changes if change.fate.starts]
         if starts:
-            start_jails(made, name, found, events, starts)
+            events.came_of(start_jails(made, name, found, events, starts))
 
 
 def _boot(made: Rehearsal, name: str) -> list[Step]:
@@ -313,15 +304,14 @@ def _bare(spec: LabHostSpec) -> LabHostSpec:
     return LabHostSpec(spec.name, spec.nics)
 
 
-def _result(host: _Host, noted: _Noting) -> HostPlan:
+def _result(host: _Host, noted: Noting) -> HostPlan:
     jails: list[JailPlan] = []
     for change in host.changes:
         events = noted.events.get(change.name, [])
         steps = [step for event in events if (step := _step(host, event)) is not None]
         if change.fate is Fate.LIVE:
             steps = [Step("jail -m", f"jail -f {JAIL_CONF} -m {change.name}")]
-        failure = next((each.text for each in events if each.state is State.FAILED and each.text), "")
-        jails.append(JailPlan(change, tuple(steps), failure))
+        jails.append(JailPlan(change, tuple(steps), noted.failure(change.name)))
     return HostPlan(host.spec.name, host.state, host.boot, host.change, tuple(jails), host.cards)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vjail.command import rc_files
 from vjail.command.rc import rc
 from vjail.command.rc.subr import ENVIRONMENT
-from vjail.jail.events import Events
+from vjail.jail.events import Events, Ignore
 from vjail.kernel.model.files import Node, directory
 from vjail.kernel.model.host import ModelHost
 from vjail.lab.configured import Configured, configured, needed
@@ -28,11 +28,17 @@ class Booted:
     jails: Result
 
 
-def up(lab: Rehearsal, events: Events | None = None) -> list[Booted]:
-    """Boot every host, then start the jails of each; addresses are not tentative any more after it."""
+def up(
+    lab: Rehearsal, events: Callable[[str], Events] = lambda _: Ignore(), booted: Callable[[], object] = lambda: None
+) -> list[Booted]:
+    """Boot every host, then start the jails of each; addresses are not tentative any more after it.
+
+    `events`: who is told of a host's jails. `booted` is called between the boots and the jails.
+    """
     found = {name: provide(host) for name, host in lab.hosts.items()}
     boots = {name: boot(lab, name) for name in lab.hosts}
-    started = [Booted(name, boots[name], start_jails(lab, name, found[name], events)) for name in lab.hosts]
+    booted()
+    started = [Booted(name, boots[name], start_jails(lab, name, found[name], events(name))) for name in lab.hosts]
     lab.settle()
     return started
 

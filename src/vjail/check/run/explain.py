@@ -9,7 +9,7 @@ from vjail.check.examples import example_lines
 from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.ifconfig import Ifconfig, of_jail
 from vjail.check.run.failures import Broken
-from vjail.check.run.granted import is_cloned
+from vjail.check.run.granted import is_cloned, told
 from vjail.check.run.orders import Seen, Trial
 from vjail.check.run.stage import Unknown
 from vjail.check.run.state import LOOPBACK_DOWN
@@ -60,7 +60,7 @@ def granted(host: HostSubject, names: Sequence[str]) -> Iterator[Finding]:
         yield Finding(
             GRANTED,
             place,
-            f"{name} is made by no jail; taken for granted, as the host's rc.conf is not here",
+            told(name),
             "where the host does not make it, jails that use it do not start",
             f'cloned_interfaces="{name}" in the host\'s rc.conf; with that file beside the jail.conf check knows'
             if is_cloned(name)

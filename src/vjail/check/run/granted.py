@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator
 
 from vjail.check.ifconfig import of_jail
-from vjail.check.subject import HostSubject, JailSubject
+from vjail.check.subject import HostSubject, JailSubject, read
 from vjail.jail.phases import Step
 from vjail.kernel.errno import KernelError
 from vjail.kernel.observed import Iff
 from vjail.kernel.operations import CreateInterface, RenameInterface, SetFlags
 from vjail.kernel.system import System
+from vjail.lab.model import Lab
+from vjail.rehearsal.lab import Rehearsal
 
 _CLONED = re.compile(r"(bridge|epair|lo|tap|tun|vlan|vxlan)\d+")
 _NAME = re.compile(r"[A-Za-z][\w.-]{0,14}")
@@ -47,6 +49,18 @@ def grant(host: HostSubject, system: System) -> Iterator[str]:
             yield name
         except KernelError:
             continue
+
+
+def told(name: str) -> str:
+    """What to say of one."""
+    return f"{name} is made by no jail; taken for granted, as the host's rc.conf is not here"
+
+
+def grant_all(lab: Lab, rehearsal: Rehearsal) -> Iterator[str]:
+    """Make what each host of a lab that has booted in memory lacks without its rc.conf; yields what to say of it."""
+    for host in read(lab, rehearsal.release).hosts:
+        if not host.rc_files:
+            yield from (f"{host.name}: {told(name)}" for name in grant(host, rehearsal.hosts[host.name].kernel.view()))
 
 
 def missing(host: HostSubject) -> dict[str, str]:
