@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from vjail.check.finding import Finding
 from vjail.check.run import boot, explain, failures, orders
-from vjail.check.run.alike import form, is_tellable, retold
+from vjail.check.run.alike import Told, is_alone
 from vjail.check.run.beyond import unread
 from vjail.check.run.groups import groups
 from vjail.check.run.packet_filter import packet_filter
-from vjail.check.run.stage import Stage, stages
+from vjail.check.run.stage import Stage, Standing, stages
 from vjail.check.subject import HostSubject, JailSubject, Subject
 from vjail.rehearsal import NotModelled
 
@@ -37,23 +38,24 @@ def _host(host: HostSubject, stage: Stage) -> Iterator[Finding]:
     yield from packet_filter(host, stage)
     yield from boot.findings(host, stage.refusals)
     yield from explain.granted(host, stage.granted)
-    standing = stage.interfaces()
-    known: dict[tuple[str, ...], tuple[Sequence[JailSubject], list[Finding]]] = {}
+    standing = stage.standing()
+    told = Told(standing)
     for group in groups(jails):
-        key = form(group, standing)
-        if key in known and is_tellable(known[key][0], group):
-            yield from retold(known[key][1], known[key][0], group)
-            continue
-        found = list(_group(host, stage, group))
-        known.setdefault(key, (group, found))
-        yield from found
+        yield from told.of(group, partial(_group, host, stage, group, standing))
 
 
-def _group(host: HostSubject, stage: Stage, group: Sequence[JailSubject]) -> Iterator[Finding]:
-    seen = orders.run(stage, group)
+def _group(host: HostSubject, stage: Stage, group: Sequence[JailSubject], standing: Standing) -> Iterator[Finding]:
+    seen = orders.run(stage, group, standing)
     yield from explain.orders(host, group, seen)
     yield from explain.flaws(group, stage.granted, seen)
-    if not seen.broken_off and not seen.trials:
-        for jail in group:
-            for broken in failures.run(stage, group, jail):
-                yield from explain.broken(jail, broken)
+    if seen.broken_off or seen.trials:
+        return
+    told = Told(standing)
+    for jail in group:
+        look = partial(_failing, stage, group, jail)
+        yield from told.of([jail], look) if is_alone(jail) else look()
+
+
+def _failing(stage: Stage, group: Sequence[JailSubject], jail: JailSubject) -> Iterator[Finding]:
+    for broken in failures.run(stage, group, jail):
+        yield from explain.broken(jail, broken)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, permutations
+from itertools import chain, islice, permutations
 
 from vjail.check.examples import example_lines
+from vjail.check.run.alike import form, is_alone
 from vjail.check.run.groups import resources, share
-from vjail.check.run.stage import Outcome, Remains, Stage, Unknown
+from vjail.check.run.stage import Outcome, Remains, Stage, Standing, Unknown
 from vjail.check.run.state import Flaw, look
 from vjail.check.subject import JailSubject
 from vjail.conf.jailconf import Jail
@@ -16,7 +18,9 @@ from vjail.conf.jailconf import Jail
 ALL = 3
 """Of so many jails every order is tried; of more, the file's, its reverse, and the two of each pair that shares."""
 PAIRS = 64
-"""Of pairs no more than so many are tried, the first of the file."""
+"""Of pairs no more than so many are tried, and none that is like one in which nothing was wrong."""
+LOOKED_AT = 512
+"""Among so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +68,62 @@ class Seen:
         self.broken_off = self.broken_off or outcome.broken_off
 
 
-def run(stage: Stage, group: Sequence[JailSubject]) -> Seen:
+def run(stage: Stage, group: Sequence[JailSubject], standing: Standing) -> Seen:
     """Try the orders; what went wrong first in each."""
     seen = Seen([], [], set())
     jails = [each.jail for each in group]
-    names = tuple(each.name for each in group)
     before = stage.remains()
-    standing = {bridge for each in group for line in example_lines(each) for bridge in line.bridges}
-    shared = [resources(each, set(names)) for each in group]
-    for order in orders(names, lambda one, other: share(shared[names.index(one)], shared[names.index(other)])):
+    stays = {bridge for each in group for line in example_lines(each) for bridge in line.bridges}
+    harmless: set[tuple[str, ...]] = set()
+    pairs = 0
+    for order, key in _orders(group, standing):
+        if key in harmless:
+            continue
+        if key is not None:
+            if pairs == PAIRS:
+                break
+            pairs += 1
         seen.tried += 1
-        if not _one(stage.fork(), jails, order, before, standing, seen):
+        known = len(seen.trials) + len(seen.left)
+        if not _one(stage.fork(), jails, order, before, stays, seen):
             break
+        if key is not None and known == len(seen.trials) + len(seen.left):
+            harmless.add(key)
     return seen
 
 
-def orders(names: Sequence[str], related: Callable[[str, str], bool]) -> Iterator[tuple[str, ...]]:
-    """The orders that are tried; `related`: whether two jails have to do with one another themselves."""
+def _orders(
+    group: Sequence[JailSubject], standing: Standing
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...] | None]]:
+    """The orders to be tried, those of pairs with a key: pairs of one key behave alike."""
+    names = tuple(each.name for each in group)
     if len(names) <= ALL:
-        yield from permutations(names)
+        yield from ((order, None) for order in permutations(names))
         return
-    yield tuple(names)
-    yield tuple(reversed(names))
-    yield from islice((pair for pair in permutations(names, 2) if related(*pair)), PAIRS)
+    yield names, None
+    yield names[::-1], None
+    for pair in islice(_pairs(group, standing), LOOKED_AT):
+        order = tuple(each.name for each in pair)
+        yield order, form(pair, standing) if all(map(is_alone, pair)) else order
+
+
+def _pairs(group: Sequence[JailSubject], standing: Standing) -> Iterator[tuple[JailSubject, JailSubject]]:
+    """The pairs that have to do with one another themselves: first among two of each kind, so that each kind is met."""
+    known = {each.name for each in group}
+    shared = {each.name: resources(each, known) for each in group}
+    kinds = Counter[tuple[str, ...]]()
+    samples: list[JailSubject] = []
+    for jail in group:
+        kind = form([jail], standing)
+        kinds[kind] += 1
+        if kinds[kind] <= 2:
+            samples.append(jail)
+    met: set[tuple[str, str]] = set()
+    for one, other in chain(permutations(samples, 2), permutations(group, 2)):
+        names = one.name, other.name
+        if names not in met and share(shared[one.name], shared[other.name]):
+            met.add(names)
+            yield one, other
 
 
 def _one(
@@ -94,12 +131,12 @@ def _one(
     jails: Sequence[Jail],
     order: tuple[str, ...],
     before: Remains,
-    standing: Collection[str],
+    stays: Collection[str],
     seen: Seen,
 ) -> bool:
     """Start in an order, stop in the same order, start and stop the first once more. False: it cannot be known.
 
-    `standing`: bridges that are made to stay.
+    `stays`: bridges that are made to stay.
     """
     started: list[str] = []
     for name in order:
@@ -132,7 +169,7 @@ def _one(
         if name in stage.running():
             stage.stop(jails, name)  # another one depended on it
     stage.lab.settle()
-    left = tuple(item for item in stage.remains().beyond(before) if item.rpartition(" ")[2] not in standing)
+    left = tuple(item for item in stage.remains().beyond(before) if item.rpartition(" ")[2] not in stays)
     if left and not stage.is_doubtful:
         seen.left.append(Left(order, left))
     first = order[0]

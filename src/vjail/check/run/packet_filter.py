@@ -37,7 +37,7 @@ def packet_filter(host: HostSubject, stage: Stage) -> Iterator[Finding]:
     macros = [(name, value) for name, _, value in given]
     left = [("", host.rc.get("pf_rules", "/etc/pf.conf"))]
     main: Source | None = None
-    interfaces = stage.interfaces()
+    interfaces = stage.standing().interfaces
     while left:
         anchor, path = left.pop(0)
         source = host.reader.source(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface
 
 from vjail.check.run.beyond import carried, devices, directories, equip, tunables, typed_mounts
 from vjail.check.run.boot import Refusal, booted
@@ -15,6 +16,7 @@ from vjail.jail.order import Op, Order
 from vjail.jail.phases import Where
 from vjail.jail.runner import Runner, Settings
 from vjail.jail.voice import Verbosity, Voice
+from vjail.kernel.observed import Address, Inet6
 from vjail.rehearsal import NotModelled, Rehearsal
 from vjail.rehearsal.lab import Doubt, Result
 from vjail.rehearsal.session import ModelSession
@@ -90,6 +92,14 @@ class Remains:
         return tuple(sorted(self.items - other.items))
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a host has before its jails: interfaces, whose units matter, and addresses."""
+
+    interfaces: frozenset[str]
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+
+
 @dataclass(slots=True)
 class Stage:
     """One host of a rehearsal. A copy goes its own way."""
@@ -161,9 +171,11 @@ class Stage:
                 unseen.add(jail.name)
         return frozenset(unseen)
 
-    def interfaces(self) -> frozenset[str]:
-        """The interfaces the host has."""
-        return frozenset(each.name for each in self.lab.hosts[self.host].kernel.view().interfaces())
+    def standing(self) -> Standing:
+        """What the host has now."""
+        interfaces = list(self.lab.hosts[self.host].kernel.view().interfaces())
+        addresses = tuple(_with_network(address) for each in interfaces for address in each.addresses)
+        return Standing(frozenset(each.name for each in interfaces), addresses)
 
     def remains(self) -> Remains:
         """What there is now."""
@@ -177,6 +189,15 @@ class Stage:
         items += (f"jail {jail.name}" for jail in view.jails())
         items += (f"mount {mount.target} ({mount.fstype})" for mount in view.mounts())
         return Remains(frozenset(item for item in items if "address fe80:" not in item))
+
+
+def _with_network(address: Address) -> IPv4Interface | IPv6Interface:
+    if isinstance(address, Inet6):
+        return IPv6Interface((address.address, address.prefixlen))
+    try:
+        return IPv4Interface((address.address, str(address.netmask)))
+    except ValueError:  # a mask with holes
+        return IPv4Interface(address.address)
 
 
 def stages(subject: Subject) -> dict[str, Stage]:
