@@ -19,6 +19,7 @@ from vjail.kernel.core.journal import NoJournal
 from vjail.kernel.core.mac import NO_UUID, Identity
 from vjail.kernel.core.network import Network, Nic
 from vjail.kernel.core.part import Caller
+from vjail.kernel.core.sysctl_table import table
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.model.network import MemoryDriver
 from vjail.kernel.observed import Jail
@@ -85,6 +86,7 @@ class Lab:
             random=lambda size: next(octets).to_bytes(size, "big"),
             identity_of=self._identity_of,
             vnet_of=self._vnet_of,
+            setting_of=lambda vnet, name: {entry.name: entry.default or "" for entry in table(self.release)}[name],
             nodes=self,
             nics=[Nic(f"vtnet{unit}", bytes.fromhex(text.replace(":", ""))) for unit, text in enumerate(self.nics)],
         )

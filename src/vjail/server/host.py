@@ -128,6 +128,7 @@ class LabHost:
             random=os.urandom,
             identity_of=self.queries.identity_of,
             vnet_of=self.queries.vnet_of,
+            setting_of=lambda vnet, name: self.sysctls.of_vnet(vnet, name),
             nodes=self.devfs,
             nics=[Nic(name, address) for name, address in nics.items()],
         )
@@ -155,6 +156,7 @@ class LabHost:
             random=os.urandom,
             identity_of=self.queries.identity_of,
             vnet_of=self.queries.vnet_of,
+            setting_of=lambda vnet, name: self.sysctls.of_vnet(vnet, name),
             nodes=self.devfs,
         )
         for prison in living.values():

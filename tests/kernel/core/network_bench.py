@@ -11,6 +11,7 @@ from typing import Any
 from vjail.kernel.core.mac import NO_UUID, Identity
 from vjail.kernel.core.network import Network, Nic
 from vjail.kernel.core.part import Caller
+from vjail.kernel.core.sysctl_table import table
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.model.network import MemoryDriver
 from vjail.kernel.observed import Iff, Inet, Inet6, Interface
@@ -73,6 +74,8 @@ class Bench:
     driver: MemoryDriver = field(init=False)
     nodes: Nodes = field(default_factory=lambda: Nodes([]))
     drawn: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
+    """The sysctls that are not as they are at start, the same in every vnet."""
 
     def __post_init__(self) -> None:
         self.driver = MemoryDriver(self.clock)
@@ -86,6 +89,7 @@ class Bench:
             "random": self._random,
             "identity_of": lambda vnet: self.identities.get(vnet, Identity(0, NO_UUID, str(vnet))),
             "vnet_of": self._vnet_of,
+            "setting_of": self._setting,
             "nodes": self.nodes,
         }
 
@@ -93,6 +97,10 @@ class Bench:
         """Another process takes over from the journal."""
         self.network = Network.restore(self.driver, self.clock, self.journal, **self._surroundings())
         self._handlers = self.network.handlers()
+
+    def _setting(self, vnet: int, name: str) -> str:
+        born = {entry.name: entry.default or "" for entry in table(self.release)}
+        return self.settings.get(name, born[name])
 
     def _random(self, size: int) -> bytes:
         self.drawn += 1

@@ -35,7 +35,7 @@ def test_the_hash_gives_the_worked_values(words: tuple[int, int, int], value: in
 
 
 def test_an_epair_gets_the_hash_little_endian() -> None:
-    ends = epair(Release.V13, MODEL, 5, ("epair0a", "epair0b"), nothing_random)
+    ends = epair(Release.V13, MODEL, 5, ("epair0a", "epair0b"), nothing_random, by_name=False)
     assert [end.hex(":") for end in ends] == ["02:08:8c:be:bf:0a", "02:08:8c:be:bf:0b"]
 
 
@@ -65,9 +65,23 @@ def test_two_bridges_of_release_12_never_share_an_address() -> None:
 
 
 def test_epairs_of_release_15_are_made_from_their_names() -> None:
-    ends = epair(Release.V15, MODEL, 5, ("epair0a", "epair0b"), nothing_random)
+    ends = epair(Release.V15, MODEL, 5, ("epair0a", "epair0b"), nothing_random, by_name=True)
     assert ends == [generated(Release.V15, MODEL, name, nothing_random) for name in ("epair0a", "epair0b")]
     assert all(end.hex(":").startswith("58:9c:fc:10:") for end in ends)
+
+
+@pytest.mark.parametrize("release", [Release.V15, Release.V16])
+def test_epairs_of_release_15_are_made_as_before_where_a_sysctl_says_so(release: Release) -> None:
+    """if_epair.c of 15: net.link.epair.ether_gen_addr."""
+    bench, old = Bench(release=release, identities={0: MODEL}), Bench(release=Release.V14, identities={0: MODEL})
+    bench.create("epair0")
+    assert bench.macs()["epair0a"].startswith("58:9c:fc:10:")
+    old.create("epair0")
+    bench.settings["net.link.epair.ether_gen_addr"] = "0"
+    for each in (bench, old):
+        each.create("epair1")
+    assert bench.macs()["epair1a"] == old.macs()["epair1a"]
+    assert bench.macs()["epair1b"] == old.macs()["epair1b"]
 
 
 def test_without_a_hostuuid_addresses_are_random_unicast_and_local() -> None:
@@ -127,14 +141,14 @@ def test_epairs_made_in_a_jail_are_random_but_counted() -> None:
     bench.create("epair1", 7)
     assert bench.macs(7)["epair1a"] == "02:00:00:00:01:0a"
     bench.create("epair2")
-    third = epair(Release.V13, HOST, 7, ("epair2a", "epair2b"), nothing_random)
+    third = epair(Release.V13, HOST, 7, ("epair2a", "epair2b"), nothing_random, by_name=False)
     assert bench.macs()["epair2a"] == third[0].hex(":")
 
 
 def test_the_counter_never_falls_below_the_index() -> None:
     bench = Bench(nics=tuple(f"vtnet{unit}" for unit in range(20)))
     bench.create("epair0")
-    assert bench.macs()["epair0a"] == epair(Release.V13, HOST, 22, ("", ""), nothing_random)[0].hex(":")
+    assert bench.macs()["epair0a"] == epair(Release.V13, HOST, 22, ("", ""), nothing_random, by_name=False)[0].hex(":")
 
 
 def test_a_name_given_to_create_and_a_chosen_one_make_the_same_address() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from network_bench import Bench, addresses
+from network_bench import Bench, addresses, parsed
 
 from vjail.kernel.errno import Errno
 from vjail.kernel.observed import Bridge, Iff, MemberFlag
 from vjail.kernel.operations import (
+    AddAddress,
     BridgeAdd,
     BridgeDelete,
     BridgeFlush,
@@ -19,6 +20,7 @@ from vjail.kernel.operations import (
     MemberParameter,
     RenameInterface,
     SetBridgeParameter,
+    SetLinkAddress,
     SetMemberParameter,
     SetMtu,
 )
@@ -151,6 +153,55 @@ def test_a_vlan_on_a_bridge_joins_none() -> None:
     for bridge in ("bridge0", "bridge1"):
         assert bench.refusal(BridgeAdd(bridge, "bridge0.5")) is Errno.EINVAL
     bench.apply(BridgeAdd("bridge0", "vtnet0.5"))
+
+
+def test_release_15_refuses_addresses_of_members_where_a_sysctl_says_so() -> None:
+    """Spec ifconfig §5; bridge(4) of 15: both ways round, and of either family."""
+    bench = made(Release.V15)
+    bench.apply(BridgeAdd("bridge0", "epair0a"))
+    bench.address("epair0a", "10.0.0.1/24")
+    bench.apply(BridgeAdd("bridge0", "vtnet1", span=True))
+    bench.settings["net.link.bridge.member_ifaddrs"] = "0"
+    assert bench.refusal(AddAddress("epair0a", parsed("10.0.0.2/24"))) is Errno.EINVAL
+    assert bench.refusal(AddAddress("epair0a", parsed("fd00::2/64"))) is Errno.EINVAL
+    assert bench.refusal(AddAddress("vtnet1", parsed("10.0.1.2/24"))) is None
+    bench.apply(BridgeDelete("bridge0", "epair0a"))
+    assert bench.refusal(BridgeAdd("bridge0", "epair0a")) is Errno.EINVAL
+    bench.address("epair1a", "fd00::1/64")
+    assert bench.refusal(BridgeAdd("bridge0", "epair1a")) is Errno.EINVAL
+    assert members(bench) == ["vtnet1"]
+    bench.apply(BridgeAdd("bridge0", "epair1b"))
+
+
+def test_a_sysctl_lets_link_local_scopes_overlap() -> None:
+    """bridge(4), net.link.bridge.allow_llz_overlap."""
+    for setting, kept in (("0", []), ("1", ["fe80::2/64"])):
+        bench = made(Release.V13)
+        bench.settings["net.link.bridge.allow_llz_overlap"] = setting
+        bench.address("bridge0", "fe80::1/64")
+        bench.address("epair0a", "fe80::2/64")
+        bench.apply(BridgeAdd("bridge0", "epair0a"))
+        assert addresses(bench.seen("epair0a")) == kept
+
+
+def test_a_sysctl_lets_a_bridge_have_its_first_members_address(bench: Bench) -> None:
+    """bridge(4), net.link.bridge.inherit_mac; if_bridge.c: the next is the newest member's, the last its own."""
+    born = bench.macs()
+    bench.apply(BridgeAdd("bridge0", "epair0a"))
+    bench.settings["net.link.bridge.inherit_mac"] = "1"
+    bench.apply(BridgeAdd("bridge0", "vtnet1"))
+    assert bench.macs()["bridge0"] == born["bridge0"]
+    for name in ("epair0b", "epair1a", "epair1b"):
+        bench.apply(BridgeAdd("bridge1", name))
+    assert bench.macs()["bridge1"] == born["epair0b"]
+    bench.restart()
+    bench.apply(BridgeDelete("bridge1", "epair0b"))
+    assert bench.macs()["bridge1"] == born["epair1b"]
+    bench.apply(DestroyInterface("epair1a"))
+    assert bench.macs()["bridge1"] == born["bridge1"]
+    bench.apply(SetLinkAddress("bridge1", bytes.fromhex("020000000001")))
+    bench.apply(BridgeAdd("bridge1", "epair0b"))
+    assert bench.macs()["bridge1"] == "02:00:00:00:00:01"
 
 
 def test_a_bridges_mtu_is_its_members(bench: Bench) -> None:

@@ -63,14 +63,16 @@ def test_refusals(name: str, text: str, errno: Errno) -> None:
 def test_the_table() -> None:
     names = [entry.name for entry in TABLE]
     assert len(set(names)) == len(names)
-    assert all(any(name.startswith(f"{node}.") for name in names) for node in NODES)
+    newest = [entry.name for entry in table(Release.V16)]
+    assert all(any(name.startswith(f"{node}.") for name in newest) for node in NODES)
     with pytest.raises(KernelError):
         Machine().sysctls.values(HOST, "net.ine")
 
 
-@pytest.mark.parametrize(("release", "pfil", "member_ifaddrs"), [(Release.V14, "1", None), (Release.V15, "0", "1")])
-def test_what_release_15_has_otherwise(release: Release, pfil: str, member_ifaddrs: str | None) -> None:
-    """Spec ifconfig §5."""
+@pytest.mark.parametrize(("release", "pfil", "since_15"), [(Release.V14, "1", None), (Release.V15, "0", "1")])
+def test_what_release_15_has_otherwise(release: Release, pfil: str, since_15: str | None) -> None:
+    """Spec ifconfig §5, §6."""
     defaults = {entry.name: entry.default for entry in table(release)}
     assert defaults["net.link.bridge.pfil_member"] == defaults["net.link.bridge.pfil_bridge"] == pfil
-    assert defaults.get("net.link.bridge.member_ifaddrs") == member_ifaddrs
+    for name in ("net.link.bridge.member_ifaddrs", "net.link.epair.ether_gen_addr"):
+        assert defaults.get(name) == since_15

@@ -16,6 +16,7 @@ from vjail.kernel.core.ifnet import BRIDGEABLE, ETHERNET, BridgeState, IfNet, Me
 from vjail.kernel.core.link import Link
 from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.stack import Stack
+from vjail.kernel.core.vlan import Vlans
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Bridge, BridgeAddress, Iff, Inet6, Member, MemberFlag
 from vjail.kernel.operations import (
@@ -33,6 +34,9 @@ from vjail.kernel.operations import (
 )
 from vjail.release import Release
 
+_MEMBER_ADDRESSES = "net.link.bridge.member_ifaddrs"
+_INHERIT = "net.link.bridge.inherit_mac"
+_OVERLAP = "net.link.bridge.allow_llz_overlap"
 _MINIMUM_MTU = 576
 _SETTABLE = (
     MemberFlag.LEARNING
@@ -54,10 +58,11 @@ _PATH_COSTS = range(200_000_000 + 1)
 class Bridges:
     """Carries out what bridges are asked."""
 
-    def __init__(self, stack: Stack, link: Link, addresses: Addresses) -> None:
+    def __init__(self, stack: Stack, link: Link, addresses: Addresses, vlans: Vlans) -> None:
         self._stack = stack
         self._link = link
         self._addresses = addresses
+        self._vlans = vlans
 
     def handlers(self) -> Mapping[type[Operation[Any]], Handler]:
         """The operations on bridges."""
@@ -85,11 +90,25 @@ class Bridges:
         _refuse_member(bridge, member)
         if self._is_of_bridge(member):
             raise KernelError(Errno.EINVAL)
+        if member.addresses and self._refuses_addresses(bridge.vnet):
+            raise KernelError(Errno.EINVAL, "Member interface may not have an IP address assigned")
         self._agree_on_mtu(bridge, state, member)
         self._keep_scopes_apart(bridge, state, member)
+        if not _members(state) and bridge.lladdr == bridge.hwaddr and self._stack.is_set(bridge.vnet, _INHERIT):
+            self._inherit(bridge, state, member)
         self._enter(bridge, state, member, Membership(bridge.ident, 0, path_cost=first_path_cost(member)))
         self._link.promiscuous(member, True)
         self._stack.save(bridge)
+
+    def _refuses_addresses(self, vnet: int) -> bool:
+        """Whether members of bridges may have no addresses: from release 15 on a sysctl forbids it, if it is 0."""
+        return self._stack.release >= Release.V15 and not self._stack.is_set(vnet, _MEMBER_ADDRESSES)
+
+    def check_address(self, ifnet: IfNet) -> None:
+        """Raise KernelError(EINVAL) where an interface may be given no address because it is a member."""
+        membership = ifnet.member
+        if membership is not None and MemberFlag.SPAN not in membership.flags:
+            _require(not self._refuses_addresses(ifnet.vnet))
 
     def _is_of_bridge(self, member: IfNet) -> bool:
         """Whether it is a vlan on a bridge, which release 15 has and which may not join one."""
@@ -132,7 +151,7 @@ class Bridges:
 
     def _keep_scopes_apart(self, bridge: IfNet, state: BridgeState, member: IfNet) -> None:
         """A bridge with a link-local address takes the IPv6 addresses from members that have one."""
-        if not _has_link_local(bridge):
+        if not _has_link_local(bridge) or self._stack.is_set(bridge.vnet, _OVERLAP):
             return
         for each in [*(self._stack.interfaces[ident] for ident in _members(state)), member]:
             if _has_link_local(each):
@@ -156,8 +175,21 @@ class Bridges:
             self._stack.driver.detach(bridge, member)
         membership = state.leave(member.ident)
         member.member = None
+        if state.inherits == member.ident and self._stack.is_set(bridge.vnet, _INHERIT):
+            newest = max(_members(state), key=lambda ident: state.members[ident].since, default=None)
+            self._inherit(bridge, state, None if newest is None else self._stack.interfaces[newest])
         if MemberFlag.STP in membership.flags:
             self._change_tree(bridge)
+
+    def _inherit(self, bridge: IfNet, state: BridgeState, member: IfNet | None) -> None:
+        """A bridge takes over a member's link-layer address, or None: has its own again."""
+        state.inherits = None if member is None else member.ident
+        lladdr = bridge.hwaddr if member is None else member.lladdr
+        if lladdr is not None and lladdr != bridge.lladdr:
+            self._stack.driver.set_lladdr(bridge, lladdr)
+            bridge.lladdr = lladdr
+            self._vlans.follow_lladdr(bridge)
+        self._stack.save(bridge)
 
     def _change_tree(self, bridge: IfNet) -> None:
         """A member begins or ceases to take part in spanning tree."""

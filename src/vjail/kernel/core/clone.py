@@ -23,6 +23,7 @@ from vjail.kernel.core.vxlan import Vxlans
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.observed import Kind
 from vjail.kernel.operations import CreateInterface, DestroyInterface, Operation, VlanParameters
+from vjail.release import Release
 
 _CLONERS = (
     Kind.VLAN, Kind.LAGG, Kind.GRE, Kind.BRIDGE, Kind.PFLOG, Kind.TAP, Kind.TUN, Kind.EPAIR, Kind.VXLAN, Kind.GIF,
@@ -154,7 +155,8 @@ class Clones:
         a.peer, b.peer = b.ident, a.ident
         self._stack.epairs = max(a.index, self._stack.epairs + 1)
         identity = self._identity_of(vnet.number)
-        addresses = mac.epair(self._stack.release, identity, self._stack.epairs, names, self._random)
+        by_name = self._stack.release >= Release.V15 and self._stack.is_set(vnet.number, mac.EPAIR_BY_NAME)
+        addresses = mac.epair(self._stack.release, identity, self._stack.epairs, names, self._random, by_name=by_name)
         for end, lladdr in zip((a, b), addresses, strict=True):
             end.lladdr = end.hwaddr = lladdr
         self.enter([a, b])

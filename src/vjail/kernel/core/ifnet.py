@@ -57,6 +57,8 @@ class BridgeState:
     """The address spanning tree took for the bridge's id; zero while no member takes part."""
     root_priority: int = 0
     """0 until spanning tree was first set up."""
+    inherits: int | None = None
+    """The member whose link-layer address the bridge has taken over."""
     members: dict[int, Membership] = field(default_factory=dict, metadata=UNRECORDED)
     spans: set[int] = field(default_factory=set, metadata=UNRECORDED)
     """The members that are span ports."""

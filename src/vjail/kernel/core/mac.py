@@ -16,6 +16,9 @@ _WORD = 0xFFFFFFFF
 _FREEBSD = bytes.fromhex("589cfc")
 """The FreeBSD Foundation's block, of which generated addresses are taken."""
 
+EPAIR_BY_NAME = "net.link.epair.ether_gen_addr"
+"""The sysctl by which, from release 15 on, epairs get their addresses from their names."""
+
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 """A jail's host.hostuuid unless it was given one."""
 
@@ -51,10 +54,13 @@ def _rotated(word: int, bits: int) -> int:
 
 
 def epair(
-    release: Release, identity: Identity, counter: int, names: tuple[str, str], random: Randomness
+    release: Release, identity: Identity, counter: int, names: tuple[str, str], random: Randomness, *, by_name: bool
 ) -> list[bytes]:
-    """The addresses of an epair's a and b end; `counter` counts the epairs made since the system came up."""
-    if release >= Release.V15:
+    """The addresses of an epair's a and b end; `counter` counts the epairs made since the system came up.
+
+    `by_name`: each end's is `generated` from its name, as release 15 does unless EPAIR_BY_NAME is 0.
+    """
+    if by_name:
         return [generated(release, identity, name, random) for name in names]
     if identity.hostid == 0:
         varying = random(4)

@@ -24,7 +24,7 @@ from vjail.kernel.core.move import Ended, Moves, Returned, VnetOf
 from vjail.kernel.core.observe import Observer
 from vjail.kernel.core.part import Caller, Handler
 from vjail.kernel.core.routing import Routing
-from vjail.kernel.core.stack import Stack
+from vjail.kernel.core.stack import SettingOf, Stack
 from vjail.kernel.core.vlan import Vlans
 from vjail.kernel.core.vxlan import Vxlans
 from vjail.kernel.errno import Errno, KernelError
@@ -79,11 +79,12 @@ class Network:
         random: mac.Randomness,
         identity_of: IdentityOf,
         vnet_of: VnetOf,
+        setting_of: SettingOf,
         nodes: DeviceNodes,
         nics: Sequence[Nic] = (),
     ) -> None:
         """`identity_of` tells of a vnet's number who makes interfaces there, `vnet_of` the vnet of a jail."""
-        self._wire(Stack(driver, clock, journal, release), random, identity_of, vnet_of, nodes)
+        self._wire(Stack(driver, clock, journal, release, setting_of), random, identity_of, vnet_of, nodes)
         self.add_vnet(0, nics)
 
     @classmethod
@@ -97,11 +98,12 @@ class Network:
         random: mac.Randomness,
         identity_of: IdentityOf,
         vnet_of: VnetOf,
+        setting_of: SettingOf,
         nodes: DeviceNodes,
     ) -> Network:
         """The network another process wrote into `journal`; what `driver` made is still there."""
         network = cls.__new__(cls)
-        stack = Stack(driver, clock, journal, release)
+        stack = Stack(driver, clock, journal, release, setting_of)
         stack.restore()
         driver.adopt(list(stack.interfaces.values()))
         network._wire(stack, random, identity_of, vnet_of, nodes)
@@ -118,8 +120,8 @@ class Network:
         self._stack = stack
         self._link = link = Link(stack)
         self._addresses = addresses = Addresses(stack, link)
-        self._bridges = bridges = Bridges(stack, link, addresses)
         self._vlans = vlans = Vlans(stack, link)
+        self._bridges = bridges = Bridges(stack, link, addresses, vlans)
         self._vxlans = vxlans = Vxlans(stack)
         self._laggs = laggs = Laggs(stack)
         self._clones = clones = Clones(stack, bridges, vlans, vxlans, laggs, identity_of, random, nodes)
@@ -305,6 +307,7 @@ class Network:
 
     def _add_address(self, caller: Caller, operation: AddAddress) -> None:
         ifnet = self._stack.find(caller, operation.name)
+        self._bridges.check_address(ifnet)
         self._addresses.add(ifnet, operation.address)
         self._stack.save(ifnet)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vjail.kernel.core.driver import Clock, NetworkDriver
 from vjail.kernel.core.ifnet import IfNet, Membership
 from vjail.kernel.core.journal import Journal, NoJournal
@@ -15,6 +17,9 @@ _INTERFACE = "interface"
 _VNET = "vnet"
 _COUNTERS = "network"
 
+SettingOf = Callable[[int, str], str]
+"""The value that a sysctl has in a vnet."""
+
 
 class Stack:
     """All interfaces of a host, by ident and by vnet, written to the journal as they change.
@@ -23,10 +28,13 @@ class Stack:
     from, it only grows.
     """
 
-    def __init__(self, driver: NetworkDriver, clock: Clock, journal: Journal, release: Release) -> None:
+    def __init__(
+        self, driver: NetworkDriver, clock: Clock, journal: Journal, release: Release, setting_of: SettingOf
+    ) -> None:
         self.driver = driver
         self.clock = clock
         self.release = release
+        self._setting_of = setting_of
         self.vnets: dict[int, Vnet] = {}
         self.interfaces: dict[int, IfNet] = {}
         self.epairs = 0
@@ -58,6 +66,10 @@ class Stack:
         """A number higher than all before."""
         self._serial += 1
         return self._serial
+
+    def is_set(self, vnet: int, sysctl: str) -> bool:
+        """Whether a sysctl that is a switch is on in a vnet."""
+        return self._setting_of(vnet, sysctl) != "0"
 
     # --- coming and going ---
 

@@ -126,6 +126,10 @@ class Sysctls:
             (entry.name, self._value(caller, entry)) for entry in self._table.values() if entry.name.startswith(below)
         ]
 
+    def of_vnet(self, vnet: int, name: str) -> str:
+        """The value of a sysctl in a vnet, whose number is its jail's. Raises KernelError(ENOENT)."""
+        return self.values(Caller(vnet, vnet), name)[0][1]
+
     def oid(self, caller: Caller, name: str) -> Oid:
         """What is known of a leaf or node. Raises KernelError(ENOENT)."""
         entry = self._table.get(name)

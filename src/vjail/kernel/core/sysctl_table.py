@@ -76,6 +76,7 @@ NODES = {
     "net.link": "Link layers",
     "net.link.bridge": "Bridge",
     "net.link.ether": "Ethernet",
+    "net.link.epair": "Pair of virtual cross-over connected Ethernet-like interfaces",
     "hw": "hardware",
     "security": "Security",
     "security.jail": "Jails",
@@ -175,7 +176,8 @@ TABLE: tuple[Entry, ...] = (
 
 _SINCE_15 = (
     _vnet("net.link.bridge.member_ifaddrs", 1, "Allow layer 3 addresses on bridge members"),
-)  # refusing them (0) is not carried out
+    _number("net.link.epair.ether_gen_addr", 1, "Generate MAC with FreeBSD OUI using ether_gen_addr(9)"),
+)
 _DEFAULTS_15 = {"net.link.bridge.pfil_member": "0", "net.link.bridge.pfil_bridge": "0"}
 
 

@@ -83,6 +83,7 @@ class ModelHost:
             random=self._octets,
             identity_of=self._identity_of,
             vnet_of=self.queries.vnet_of,
+            setting_of=self._setting,
             nodes=self.devfs,
             nics=[Nic(nic, address) for nic, address in nics.items()],
         )
@@ -118,7 +119,7 @@ class ModelHost:
         return self.queries.identity_of(vnet)
 
     def _setting(self, vnet: int, name: str) -> str:
-        return self.sysctls.values(Caller(vnet, vnet), name)[0][1]
+        return self.sysctls.of_vnet(vnet, name)
 
     def _file_systems(self) -> Sequence[str]:
         return [name for name in _FILE_SYSTEMS if self.modules.has(name)]
