@@ -31,6 +31,7 @@ def errors(path: Path, text: str, release: int, rc_conf: str = "") -> set[str]:
         ("exec.release = /usr/bin/true;", 13),
         ("meta = x;", 14),  # whether 14 has them is not known: a note
         ("env = x;", 14),
+        ("env.A = x;", 14),
         ("allow.nfsd;", 14),
         ("allow.mlock;", 12),
         ("allow.raw_sockets;", 12),

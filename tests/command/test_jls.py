@@ -180,6 +180,14 @@ def test_keys_of_meta() -> None:
     assert command(host, "jls meta.nosuch").stdout == "\n"
 
 
+def test_any_blank_is_quoted_from_15_on() -> None:
+    """Spec jls-jexec §1."""
+    for release, quoted in ((Release.V13, "a\nb\n"), (Release.V15, '"a\nb"\n')):
+        host = FakeHost(release)
+        command(host, ["jail", "-c", "name=j", "path=/", "persist", "host.hostname=a\nb"])
+        assert command(host, "jls -q host.hostname").stdout == quoted
+
+
 # --- which jails ------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import pytest
 from vjail.kernel.model.trace import Loss
 from vjail.lab.folder import load
 from vjail.rehearsal import NotModelled, Rehearsal, up
+from vjail.release import Release
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HOSTID = "2f6ea4b1-5b9d-11ee-9c2a-0800270d1e5c"
@@ -251,3 +252,23 @@ def test_cards_come_and_go_and_move(tmp_path: Path) -> None:
     lab.cut("v")
     lab.rewire("a", {"em2": macs["em2"]}, {"em2": "v"})
     assert "status: no carrier" in lab.type("a", "ifconfig em2").out
+
+
+@pytest.mark.parametrize("release", [15, 16])
+def test_texts_of_a_jail_from_15_on(tmp_path: Path, release: int) -> None:
+    """Spec jail-lifecycle §3: `meta` and `env`, by key too, and what the jail reads of them."""
+    (tmp_path / "jail.conf").write_text(
+        'a { path = /tmp; persist; meta.owner = "x y"; env = "A=1"; env.B = 2; meta.of.dots = z; }\n'
+    )
+    lab = Rehearsal.of(load(tmp_path), release=Release(release))
+    (booted,) = up(lab)
+    assert booted.jails.code == 0
+    host = next(iter(lab.hosts))
+    assert lab.type(host, "jls -j a meta env").out == "of.dots=z\nowner=x y B=2\nA=1\n"
+    assert lab.type(host, "jexec a sysctl -n security.jail.env").out == "B=2\nA=1\n"
+    assert lab.type(host, "sysctl security.jail.env").out == "security.jail.env: \n"
+    assert lab.type(host, "jail -m name=a env.A meta.owner=me; jls -j a meta.owner env").both == "me B=2\n"
+    assert lab.type(host, "sysctl -n security.jail.meta_maxbufsize=10").code == 0
+    assert lab.type(host, "jail -m name=a meta=0123456789").err == "jail: jail_set: File too large\n"
+    assert lab.type(host, "jail -m name=a meta=012345678; jls -j a meta").both == "012345678\n"
+    assert lab.type(host, "jexec a sysctl security.jail.meta_maxbufsize=20").code == 1

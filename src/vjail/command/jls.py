@@ -27,6 +27,7 @@ _VERBOSE_HEADER = (
     "        CPUSetID\n"
     "        IP Address(es)\n"
 )
+_ALL_BLANKS = " \t\n\v\f\r"
 _PAIRS = re.compile(r"(?m)^([^=\n]*)=(.*)$")
 
 
@@ -74,7 +75,7 @@ def _jls(session: Session) -> int:
     if options.exists:
         return _exists(session, options, names)
     columns = _columns(session, options, names)
-    output = _Output(options, encoding, columns)
+    output = _Output(options, encoding, columns, _ALL_BLANKS if release >= Release.V15 else " \t")
     instances: list[Instance] = []
     if encoding.style is Style.TEXT:
         session.out(output.header())
@@ -200,6 +201,8 @@ class _Output:
     options: _Options
     encoding: Encoding
     columns: Sequence[_Column]
+    blanks: str
+    """What makes a value be quoted."""
 
     def header(self) -> str:
         if self.columns:
@@ -273,8 +276,15 @@ class _Output:
                 return ",".join(value)
             case "":
                 return '""'
-        quote = _quote(value) if self.options.quoted else ""
+        quote = self._quote(value) if self.options.quoted else ""
         return f"{quote}{value}{quote}"
+
+    def _quote(self, text: str) -> str:
+        if "'" in text:
+            return '"'
+        if '"' in text:
+            return "'"
+        return '"' if any(blank in text for blank in self.blanks) else ""
 
     def _field(self, column: _Column, jail: Jail) -> Leaf | LeafList:
         value = column.value(jail)
@@ -287,14 +297,6 @@ class _Output:
             case bool():
                 return Leaf(column.spelling, "true" if value else "false")
         return Leaf(column.spelling, str(value))
-
-
-def _quote(text: str) -> str:
-    if "'" in text:
-        return '"'
-    if '"' in text:
-        return "'"
-    return '"' if " " in text or "\t" in text else ""
 
 
 def _negation(name: str) -> str:

@@ -26,6 +26,7 @@ from vjail.kernel.core.prison import Prisons
 from vjail.kernel.core.prison_queries import PrisonQueries
 from vjail.kernel.core.prison_record import AddressRule
 from vjail.kernel.core.sysctl import Hardware, Sysctls
+from vjail.kernel.core.sysctl_table import META_LIMIT
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.devices import NODES
 from vjail.kernel.linux.enter import Execution, in_host, in_jail, in_place
@@ -187,6 +188,7 @@ class LabHost:
             osrelease=image.osrelease,
             osreldate=image.osreldate,
             modules=lambda: [name for name in _FILE_SYSTEMS if self.modules.has(name)],
+            text_limit=lambda: int(self.sysctls.of_vnet(0, META_LIMIT)),
             journal=self._journal,
         )
         self.queries = PrisonQueries(self.prisons)

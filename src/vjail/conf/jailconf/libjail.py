@@ -14,7 +14,7 @@ from typing import TypeAlias
 from vjail.conf.jailconf import options
 from vjail.conf.jailconf.messages import Hint, Kind
 from vjail.conf.jailconf.numbers import as_int, is_number, strtol
-from vjail.conf.jailconf.parameters import Known, Type
+from vjail.conf.jailconf.parameters import Known, Type, kept_text
 from vjail.conf.position import decode, encode
 
 
@@ -80,7 +80,7 @@ def _import(name: str, known: Known, texts: Sequence[str]) -> tuple[KernelValue,
             return addresses, ",".join(addresses)
         case Type.STRING | Type.LIST:
             text = texts[0] if texts else ""
-            return text, text
+            return text, None if not texts and kept_text(known.name) is not None else text
 
 
 def _import_boolean(name: str, texts: Sequence[str]) -> tuple[bool, str | None]:

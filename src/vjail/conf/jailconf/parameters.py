@@ -87,12 +87,18 @@ def lookup(name: str, release: Release) -> Known | None:
         return tables.known[pseudo]
     if name in tables.known:
         return tables.known[name]
-    head, _, key = name.partition(".")
-    if head in _TEXTS and head in tables.known and key:
-        return replace(tables.known[head], name=name)
+    kept = kept_text(name)
+    if kept is not None and kept[0] in tables.known:
+        return replace(tables.known[kept[0]], name=name)
     positive = options.without_no(name)
     found = tables.known.get(positive) if positive is not None else None
     return found if found is not None and found.type is Type.BOOLEAN else None
+
+
+def kept_text(name: str) -> tuple[str, str | None] | None:
+    """`meta` or `env` and the key, None for the whole text, where `name` is a parameter of such lines."""
+    head, dot, key = name.partition(".")
+    return (head, key if dot else None) if head in _TEXTS and (key or not dot) else None
 
 
 @lru_cache(1024)
@@ -112,6 +118,8 @@ def suggest(name: str, release: Release) -> str | None:
 
 def first_release(name: str) -> Release | None:
     """The first release known to have the parameter; None where no release has it."""
+    kept = kept_text(name)
+    name = name if kept is None else kept[0]
     return next((known.since for known in _TABLE if name in (known.name, options.without_no(known.name))), None)
 
 

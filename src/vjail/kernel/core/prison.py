@@ -14,6 +14,7 @@ from typing import Any
 
 from vjail.conf.jailconf.libjail import Jailsys
 from vjail.kernel.core import prison_rules as rules
+from vjail.kernel.core import prison_texts
 from vjail.kernel.core.jail_driver import JailDriver
 from vjail.kernel.core.journal import Journal, NoJournal
 from vjail.kernel.core.part import Caller, Handler
@@ -42,7 +43,8 @@ class Prisons:
 
     `add_vnet` makes a fresh vnet of that number once the driver has made its jail, `remove_vnet` sends home what was
     lent to it and destroys what was made in it, before the driver takes the jail down. `modules` tells the file systems
-    and modules there are now, for the parameters they bring. `osrelease` and `osreldate` are those of the host.
+    and modules there are now, for the parameters they bring, `text_limit` how long `meta` and `env` may be. `osrelease`
+    and `osreldate` are those of the host.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Prisons:
         osreldate: int,
         identity: HostIdentity | None = None,
         modules: Callable[[], Collection[str]] = lambda: FILE_SYSTEMS,
+        text_limit: Callable[[], int] = lambda: prison_texts.LIMIT,
         journal: Journal | None = None,
     ) -> None:
         self._release = release
@@ -63,6 +66,7 @@ class Prisons:
         self._add_vnet = add_vnet
         self._remove_vnet = remove_vnet
         self._modules = modules
+        self._text_limit = text_limit
         self._journal = journal or NoJournal()
         self._last = 0
         self._held: set[int] = set()
@@ -225,7 +229,7 @@ class Prisons:
             raise KernelError(Errno.EINVAL, "new jail must persist or attach")
         at = rules.place(self._table, above, asked)
         jid = at.jid or self._next_jid()
-        prison = rules.created(self._table, above, asked, at, jid)
+        prison = self._with_texts(rules.created(self._table, above, asked, at, jid), asked)
         if asked.path is None:
             prison = replace(prison, path=above.path)
             self._driver.make(prison, 0)
@@ -263,9 +267,16 @@ class Prisons:
         rules.check_update(prison, asked)
         above = self._prison(caller.jid)
         name = self._renamed(above, prison, asked)
-        after = replace(rules.changed(self._table, above, prison, asked), name=name)
+        after = self._with_texts(replace(rules.changed(self._table, above, prison, asked), name=name), asked)
         self._commit([after, *self._below(after, prison.name, asked)])
         self._settle(after.jid)
+
+    def _with_texts(self, prison: Prison, asked: Request) -> Prison:
+        if not asked.texts:
+            return prison
+        limit = self._text_limit()
+        meta = prison_texts.changed(prison.meta, asked.texts.get("meta", ()), limit)
+        return replace(prison, meta=meta, env=prison_texts.changed(prison.env, asked.texts.get("env", ()), limit))
 
     def _renamed(self, above: Prison, prison: Prison, asked: Request) -> str:
         if asked.name is None:

@@ -7,14 +7,15 @@ sys/kern/kern_jail.c of FreeBSD 13.2.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 from vjail.conf.jailconf.libjail import Jailsys, Refused, import_value
 from vjail.conf.jailconf.options import without_no
-from vjail.conf.jailconf.parameters import Known, Role, Type, known_parameters
+from vjail.conf.jailconf.parameters import Known, Role, Type, kept_text, known_parameters
 from vjail.kernel.core.prison_record import AddressRule, Prison, SysvIpc
+from vjail.kernel.core.prison_texts import TextChange
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import ParameterText
 from vjail.release import Release
@@ -61,8 +62,8 @@ class Request:
     children_max: int | None = None
     osrelease: str | None = None
     osreldate: int | None = None
-    meta: str | None = None
-    env: str | None = None
+    texts: Mapping[str, Sequence[TextChange]] = field(default_factory=dict)
+    """What becomes of `meta` and `env`."""
     allow: Mapping[str, bool] = field(default_factory=dict)
     """Permissions granted or taken away, without `allow.`."""
     sysv: Mapping[SysvIpc, Jailsys] = field(default_factory=dict)
@@ -87,7 +88,12 @@ def request(parameters: Iterable[tuple[str, ParameterText]], known: Mapping[str,
     fields: dict[str, object] = {}
     allow: dict[str, bool] = {}
     sysv: dict[SysvIpc, Jailsys] = {}
+    texts: dict[str, list[TextChange]] = {}
     for spelling, text in parameters:
+        kept = kept_text(spelling)
+        if kept is not None and kept[0] in known:
+            texts.setdefault(kept[0], []).append(TextChange(kept[1], text))
+            continue
         name, value = _read(spelling, text, known)
         if name.startswith("allow."):
             allow[name.removeprefix("allow.")] = bool(value)
@@ -100,7 +106,7 @@ def request(parameters: Iterable[tuple[str, ParameterText]], known: Mapping[str,
     if unknown is not None:
         # A read-only parameter, or one of a module that vjail has no use for.
         raise KernelError(Errno.EINVAL, f"unknown parameter: {unknown}")
-    return Request(**fields, allow=allow, sysv=sysv)  # type: ignore[arg-type]
+    return Request(**fields, texts=texts, allow=allow, sysv=sysv)  # type: ignore[arg-type]
 
 
 _SYSV = {kind.value: kind for kind in SysvIpc}

@@ -68,6 +68,8 @@ class PrisonQueries:
         match parameter:
             case "vnet":
                 return "new" if prison.own_vnet else "inherit"
+            case "env":
+                return prison.env
             case "securelevel":
                 return prison.securelevel
             case "enforce_statfs":

@@ -185,8 +185,6 @@ def changed(table: PrisonTable, caller: Prison, prison: Prison, request: Request
         children_max=_or(request.children_max, prison.children_max),
         allow=prison.allow - request.allow.keys() | granted,
         sysv=_sysv(prison, parent, request),
-        meta=_or(request.meta, prison.meta),
-        env=_or(request.env, prison.env),
     )
 
 

@@ -40,6 +40,7 @@ _JAIL_PARAMETERS = {
         f"security.jail.mount_{name}_allowed": f"allow.mount.{name}"
         for name in ("devfs", "fdescfs", "nullfs", "procfs", "tmpfs")
     },
+    "security.jail.env": "env",
     "security.jail.children.max": "children.max",
     "security.jail.children.cur": "children.cur",
 }

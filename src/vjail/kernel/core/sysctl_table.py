@@ -10,8 +10,12 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 
+from vjail.kernel.core.prison_texts import LIMIT
 from vjail.kernel.observed import OidType
 from vjail.release import Release
+
+META_LIMIT = "security.jail.meta_maxbufsize"
+"""From release 15 on: how long `meta` and `env` of a jail may be."""
 
 
 class Scope(enum.Enum):
@@ -177,6 +181,8 @@ TABLE: tuple[Entry, ...] = (
 _SINCE_15 = (
     _vnet("net.link.bridge.member_ifaddrs", 1, "Allow layer 3 addresses on bridge members"),
     _number("net.link.epair.ether_gen_addr", 1, "Generate MAC with FreeBSD OUI using ether_gen_addr(9)"),
+    _number(META_LIMIT, LIMIT, "Maximum buffer size of each meta and env"),
+    _held("security.jail.env", OidType.STRING, Scope.JAIL, Access.READ, "Meta information provided by parent jail"),
 )
 _DEFAULTS_15 = {"net.link.bridge.pfil_member": "0", "net.link.bridge.pfil_bridge": "0"}
 
@@ -189,6 +195,7 @@ def table(release: Release) -> tuple[Entry, ...]:
 
 
 HOST_JAIL_DEFAULTS = {
+    "env": "",
     "jailed": "0",
     "vnet": "0",
     "enforce_statfs": "2",

@@ -19,6 +19,7 @@ from vjail.kernel.core.prison import Prisons
 from vjail.kernel.core.prison_queries import PrisonQueries
 from vjail.kernel.core.prison_record import HostIdentity
 from vjail.kernel.core.sysctl import Hardware, Sysctls
+from vjail.kernel.core.sysctl_table import META_LIMIT
 from vjail.kernel.model.clock import ModelClock
 from vjail.kernel.model.devices import Device, Net
 from vjail.kernel.model.files import HostFiles, SessionFiles, Tree
@@ -68,6 +69,7 @@ class ModelHost:
             osreldate=self.modules.image.osreldate,
             identity=identity or HostIdentity(hostname=name),
             modules=self._file_systems,
+            text_limit=self._text_limit,
             journal=journal,
         )
         self.queries = PrisonQueries(self.prisons)
@@ -120,6 +122,9 @@ class ModelHost:
 
     def _setting(self, vnet: int, name: str) -> str:
         return self.sysctls.of_vnet(vnet, name)
+
+    def _text_limit(self) -> int:
+        return int(self._setting(0, META_LIMIT))
 
     def _file_systems(self) -> Sequence[str]:
         return [name for name in _FILE_SYSTEMS if self.modules.has(name)]
