@@ -24,7 +24,9 @@ def host_with(text: str | None = CONF, release: Release = Release.V13) -> FakeHo
 def service(host: FakeHost, *words: str, **variables: str) -> Result:
     """Run the script; the variables are rc.conf's."""
     session = FakeSession(host, ["service", "jail", *words])
-    code = run(rc_jail(session, RcConf(RC_CONF | variables, {}), words))
+    verb, *names = words
+    word = verb.removeprefix("quiet")
+    code = run(rc_jail(session, RcConf(RC_CONF | variables, {}), [word, *names], quiet=word != verb))
     screen = session.screen
     return Result(code, screen.stdout, screen.stderr, screen.merged, session.log)
 
@@ -226,11 +228,14 @@ def test_console() -> None:
 
 
 def test_silence_from_15_on() -> None:
+    """rc.conf(5), rc_startmsgs: only what is shown when the host boots is meant."""
     host = host_with(release=Release.V15)
-    assert service(host, "start", rc_startmsgs="NO").stdout == ""
-    assert service(host, "stop", "a", rc_startmsgs="NO").stdout == ""
+    assert service(host, "quietstart", rc_startmsgs="NO").stdout == ""
+    assert service(host, "quietstop", "a", rc_startmsgs="NO").stdout == ""
+    assert service(host, "start", "a", rc_startmsgs="NO").stdout == "Starting jails: a.\n"
+    assert service(host, "quietstop", "a", rc_startmsgs="YES").stdout == "Stopping jails: a.\n"
     older = host_with()
-    assert service(older, "start", rc_startmsgs="NO").stdout == "Starting jails: a b c.\n"
+    assert service(older, "quietstart", rc_startmsgs="NO").stdout == "Starting jails: a b c.\n"
 
 
 # --- jails of rc.conf -------------------------------------------------------------------------------------------------

@@ -31,10 +31,15 @@ class _Exit(Exception):
         self.code = code
 
 
-async def rc_jail(session: Session, rcconf: RcConf, words: Sequence[str]) -> int:
-    """A verb (start, stop, restart, status, config, console) and the names of jails; none: jail_list, or all."""
+async def rc_jail(session: Session, rcconf: RcConf, words: Sequence[str], *, quiet: bool = False) -> int:
+    """A verb (start, stop, restart, status, config, console) and the names of jails; none: jail_list, or all.
+
+    `quiet`: rc_quiet, as when the host boots.
+    """
     verb, *names = words
-    script = _Script(session, rcconf, everything=not names and not rcconf.words("jail_list"), listed=not names)
+    script = _Script(
+        session, rcconf, everything=not names and not rcconf.words("jail_list"), listed=not names, quiet=quiet
+    )
     try:
         return await script.run(verb, names or rcconf.words("jail_list"))
     except _Exit as leave:
@@ -50,6 +55,8 @@ class _Script:
     everything: bool
     listed: bool
     """The names come from jail_list, so that jail_reverse_stop counts."""
+    quiet: bool = False
+    """Messages are shown only where rc_startmsgs says so, from release 15 on."""
     obsolete: bool = False
     """The last jail looked at is configured in rc.conf, which earns a warning."""
     temporary: set[str] = field(default_factory=set)
@@ -87,8 +94,8 @@ class _Script:
         self.session.err(f"{_PROGRAM}: WARNING: {text}\n")
 
     def _say(self, text: str) -> None:
-        """A message of a start or stop; from 15 on rc_startmsgs can silence them."""
-        if self.session.system.release < Release.V15 or self._yes("rc_startmsgs"):
+        """A message of a start or stop; from 15 on it is rc.subr's startmsg, which can be silent at boot."""
+        if self.session.system.release < Release.V15 or not self.quiet or self._yes("rc_startmsgs"):
             self.session.out(text)
 
     async def _run(self, argv: Sequence[str], output: Output | str = Output.SESSION) -> int:

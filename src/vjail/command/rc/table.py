@@ -82,7 +82,7 @@ def _jail() -> Script:
     def verb(word: str) -> Verb:
         async def run(rc: Rc, words: Sequence[str]) -> int:
             module = importlib.import_module("vjail.command.rc_jail")
-            code: int = await module.rc_jail(rc.session, rc.conf, [word, *words])
+            code: int = await module.rc_jail(rc.session, rc.conf, [word, *words], quiet=rc.quiet)
             return code
 
         return run
