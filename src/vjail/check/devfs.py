@@ -1,6 +1,7 @@
-"""What a devfs ruleset leaves visible, by the rules of a host's devfs.rules: sets, includes one level deep, samples.
+"""What a devfs ruleset leaves visible, by the rules of a host's devfs.rules: sets, their includes, samples.
 
-Source: devfs(8); spec host-files §3: include rules inside an included set are ignored, later rules override earlier.
+Source: devfs(8); spec host-files §3: includes are followed as deep as vfs.devfs.rule_depth says, which is 1: include
+rules inside an included set are ignored; later rules override earlier.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ SAMPLES: tuple[tuple[str, DeviceClass | None], ...] = (
 """Nodes of a usual host by which one sees what a set hides."""
 
 
+_OTHER_COMMANDS = frozenset((each,) for each in ("apply", "applyset", "del", "delset", "show", "showsets"))
+"""What else `devfs rule` takes."""
+
+
 @dataclass(slots=True)
 class Set:
     """A ruleset: its name, and its rules with the line each stands in (None for one of FreeBSD's own sets)."""
@@ -54,6 +59,8 @@ class Sets:
 
     by_number: Mapping[int, Set]
     faults: tuple[Fault, ...]
+    depth: int
+    """How many levels of includes are followed."""
 
     def visible(self, number: int, name: str, kind: DeviceClass | None) -> bool:
         """Whether a node shows in a devfs mounted with a set."""
@@ -64,16 +71,16 @@ class Sets:
         return shown
 
     def effective(self, number: int) -> Iterator[tuple[Rule, Span | None]]:
-        """The rules of a set with those it includes, in their order; an include inside an included set is none."""
+        """The rules of a set with those it includes, in their order, each with its line or that of the include."""
+        yield from self._effective(number, self.depth, None)
+
+    def _effective(self, number: int, depth: int, through: Span | None) -> Iterator[tuple[Rule, Span | None]]:
         found = self.by_number.get(number)
         for rule, span in found.rules if found is not None else ():
             if rule.include is None:
-                yield rule, span
-                continue
-            inner = self.by_number.get(rule.include)
-            for each, _ in inner.rules if inner is not None else ():
-                if each.include is None:
-                    yield each, span
+                yield rule, through or span
+            elif depth > 0:
+                yield from self._effective(rule.include, depth - 1, through or span)
 
     def exposed(self, number: int) -> list[str]:
         """The sample nodes that show and that a jail has no business with."""
@@ -84,8 +91,8 @@ def _applies(rule: Rule, name: str, kind: DeviceClass | None) -> bool:
     return (rule.path is None or fnmatchcase(name, rule.path)) and (not rule.types or kind in rule.types)
 
 
-def read(file: RulesFile | None) -> Sets:
-    """FreeBSD's own sets and those of a host's file."""
+def read(file: RulesFile | None, depth: int = 1) -> Sets:
+    """FreeBSD's own sets and those of a host's file; `depth`: the host's vfs.devfs.rule_depth."""
     sets: dict[int, Set] = {}
     variables: dict[str, str] = {}
     faults: list[Fault] = []
@@ -107,7 +114,7 @@ def read(file: RulesFile | None) -> Sets:
             case bad:
                 faults.append(Fault(bad.span, bad.complaint))
                 break
-    return Sets(sets, tuple(faults))
+    return Sets(sets, tuple(faults), depth)
 
 
 def _add(text: str, current: Set | None, variables: Mapping[str, str], span: Span) -> Fault | None:
@@ -118,7 +125,7 @@ def _add(text: str, current: Set | None, variables: Mapping[str, str], span: Spa
     if current is None:
         return Fault(span, "a rule before the first [NAME=NUMBER]")
     if words[:1] != ("add",):
-        return None
+        return None if words[:1] in _OTHER_COMMANDS else Fault(span, f"unknown command: {text.partition(' ')[0]}")
     try:
         current.rules.append((parse_rule(words[1:])[1], span))
     except RuleError as error:

@@ -13,7 +13,6 @@ from vjail.conf.position import Span
 
 DEADLOCK = Rule("VJ521", Severity.ERROR, "a nullfs mounted onto what it shows")
 FIELDS = Rule("VJ522", Severity.ERROR, "a mount line with too few fields")
-NO_RULESET = Rule("VJ523", Severity.WARNING, "a devfs mounted without a ruleset", Concern.SECURITY)
 RELATIVE = Rule("VJ524", Severity.ERROR, "a mount point that is no absolute path")
 OUTSIDE = Rule("VJ525", Severity.WARNING, "a mount point outside the jail")
 NO_STATFS = Rule("VJ526", Severity.NOTE, "allow.mount that enforce_statfs takes back")
@@ -23,30 +22,33 @@ _SYSTEM = ("bin", "sbin", "lib", "libexec", "usr", "etc", "boot", "root")
 
 
 @dataclass(frozen=True, slots=True)
-class _Mount:
+class Mount:
+    """One mount of a jail, and where it is said."""
+
     line: MountLine
     span: Span
 
 
-def _mounts(jail: JailSubject) -> Iterator[_Mount]:
+def mounts_of(jail: JailSubject) -> Iterator[Mount]:
+    """The lines of `mount` and of mount.fstab that have their fields."""
     parameter = jail.jail.parameter("mount")
     for value in parameter.values if parameter is not None else ():
         line = mount_line(value.text)
         if line is not None:
-            yield _Mount(line, value.span)
+            yield Mount(line, value.span)
     fstab = jail.jail.parameter("mount.fstab")
     if fstab is not None:
         for text in jail.checked.fstab:
             line = mount_line(text)
             if line is not None:
-                yield _Mount(line, fstab.span)
+                yield Mount(line, fstab.span)
 
 
 def deadlock(host: HostSubject) -> Iterator[Finding]:
     """B4: what is to be covered is what is to be shown."""
     for jail in host.jails:
         standing: list[tuple[str, str]] = []
-        for mount in _mounts(jail):
+        for mount in mounts_of(jail):
             source, target = (posixpath.normpath(path) for path in (mount.line.spec, mount.line.file))
             if mount.line.vfstype != "nullfs":
                 continue
@@ -106,7 +108,7 @@ def outside(host: HostSubject) -> Iterator[Finding]:
         root = jail.jail.text("path")
         if root is None or root == "/":
             continue
-        for mount in _mounts(jail):
+        for mount in mounts_of(jail):
             target = posixpath.normpath(mount.line.file)
             if target.startswith("/") and not f"{target}/".startswith(f"{posixpath.normpath(root)}/"):
                 yield Finding(
@@ -115,21 +117,6 @@ def outside(host: HostSubject) -> Iterator[Finding]:
                     f"{target} is not below the jail's root {root}",
                     "the path is one of the host: it is mounted there, and the jail does not see it",
                     f"{posixpath.normpath(root)}{target}",
-                    jails=(jail.name,),
-                )
-
-
-def without_ruleset(host: HostSubject) -> Iterator[Finding]:
-    """A devfs mounted by hand shows everything unless it is told a set."""
-    for jail in host.jails:
-        for mount in _mounts(jail):
-            if mount.line.vfstype == "devfs" and "ruleset=" not in (mount.line.options or ""):
-                yield Finding(
-                    NO_RULESET,
-                    mount.span,
-                    "a devfs without a ruleset shows every device of the host",
-                    "root in the jail can read and write the host's memory and disks",
-                    "mount.devfs; instead of the line, or the option ruleset=4",
                     jails=(jail.name,),
                 )
 
@@ -156,7 +143,7 @@ def shared_system(host: HostSubject) -> Iterator[Finding]:
     """System directories that several jails may write: root of one is root of all."""
     first: dict[str, tuple[str, Span]] = {}
     for jail in host.jails:
-        for mount in _mounts(jail):
+        for mount in mounts_of(jail):
             line = mount.line
             options = (line.options or "rw").split(",")
             if line.vfstype != "nullfs" or "ro" in options or posixpath.basename(line.file) not in _SYSTEM:
@@ -173,4 +160,4 @@ def shared_system(host: HostSubject) -> Iterator[Finding]:
                 )
 
 
-RULES = (deadlock, fields, outside, without_ruleset, statfs, shared_system)
+RULES = (deadlock, fields, outside, statfs, shared_system)
