@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 
 from vjail.check import script
 from vjail.check.finding import Finding, Rule
-from vjail.check.rules import addresses, devices, hosts, interfaces, life, mounts, reading, routes
+from vjail.check.rules import addresses, devices, hosts, interfaces, life, mounts, parameters, reading, routes
 from vjail.check.run import boot, explain, packet_filter, state
 from vjail.check.subject import HostSubject, Subject
 
 HostRule = Callable[[HostSubject], Iterable[Finding]]
 LabRule = Callable[[Subject], Iterable[Finding]]
 
-_MODULES = (reading, interfaces, addresses, routes, devices, mounts, life)
+_MODULES = (reading, parameters, interfaces, addresses, routes, devices, mounts, life)
 _OTHERS = (hosts, boot, explain, packet_filter, state, script)
 
 HOST_RULES: tuple[HostRule, ...] = (*(rule for module in _MODULES for rule in module.RULES), *hosts.HOST_RULES)

@@ -10,6 +10,8 @@ from vjail.check.ifconfig import Given, Ifconfig, of_jail
 from vjail.check.segments import segments
 from vjail.check.subject import HostSubject, JailSubject
 from vjail.conf.position import Span
+from vjail.conf.rcconf import variable_name
+from vjail.jail.phases import Step
 from vjail.release import Release
 
 NO_MASK = Rule("VJ201", Severity.WARNING, "an address without a mask")
@@ -24,7 +26,9 @@ HOST_PREFIX = Rule("VJ209", Severity.NOTE, "an IPv6 address without a prefix len
 ON_THE_HOST = Rule("VJ211", Severity.NOTE, "ip4.addr or ip6.addr that the host must have, whose rc.conf is not here")
 
 ONE_MAC = Rule("VJ210", Severity.ERROR, "one MAC address set on two interfaces")
+REPLACED = Rule("VJ726", Severity.WARNING, "an address that a later line takes the place of")
 
+_STARTING = frozenset({Step.PREPARE, Step.PRESTART, Step.CREATED, Step.START, Step.COMMAND, Step.POSTSTART})
 _CLASSES = ((128, 8), (192, 16), (256, 24))
 
 
@@ -108,6 +112,45 @@ def not_a_host(host: HostSubject) -> Iterator[Finding]:
                     f"an address between {network[1]} and {network[-2]}",
                     jails=(jail.name,),
                 )
+
+
+def replaced(host: HostSubject) -> Iterator[Finding]:
+    """ifconfig without `alias` takes the interface's first IPv4 address away before it gives it the new one."""
+    for jail in host.jails:
+        held: dict[tuple[str | None, str], list[tuple[IPv4Address, Span | None]]] = {}
+        for line in of_jail(jail):
+            given = line.given
+            address = _inet(given.address) if given is not None and line.family == "inet" else None
+            if given is None or address is None or line.interface is None or line.step not in _STARTING:
+                continue
+            here = held.setdefault((line.jail, line.interface), _of_rc_conf(host, line))
+            if given.alias < 0:
+                here[:] = [each for each in here if each[0] != address]
+                continue
+            first = here[0] if here and given.alias == 0 else None
+            if first is not None and first[0] != address and line.call.certain:
+                del here[0]
+                yield Finding(
+                    REPLACED,
+                    line.span_of(given.place),
+                    f"{line.interface} has {first[0]}, which this takes away: there is no `alias` in the line",
+                    "without `alias` ifconfig removes the interface's first IPv4 address, then adds the new one",
+                    f"{given.text} alias; or leave the first one out",
+                    related=() if first[1] is None else ((first[1], f"{first[0]} is given here"),),
+                    jails=(jail.name,),
+                )
+            here[:] = [each for each in here if each[0] != address]
+            here.append((address, line.span_of(given.place)))
+
+
+def _of_rc_conf(host: HostSubject, line: Ifconfig) -> list[tuple[IPv4Address, Span | None]]:
+    """The first address that the host's rc.conf gives an interface of the host."""
+    if line.jail is not None or line.interface is None:
+        return []
+    name = f"ifconfig_{variable_name(line.interface)}"
+    origin = host.rc.origin(name)
+    found = [address for word in host.rc.words(name) if (address := _inet(word.partition("/")[0])) is not None]
+    return [(found[0], None if origin is None else origin.value_span)] if found else []
 
 
 def link_local(host: HostSubject) -> Iterator[Finding]:
@@ -278,4 +321,4 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-RULES = (masks, not_a_host, link_local, twice, shared, one_mac)
+RULES = (masks, not_a_host, replaced, link_local, twice, shared, one_mac)

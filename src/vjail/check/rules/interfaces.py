@@ -22,6 +22,7 @@ ADDRESS_WITH_VNET = Rule("VJ106", Severity.ERROR, "ip4.addr or ip6.addr with vne
 DESTROYED_AS_MEMBER = Rule("VJ107", Severity.WARNING, "an epair destroyed while it is a bridge's member, on FreeBSD 12")
 DESTROYED_AS_MEMBER_13 = Rule("VJ108", Severity.NOTE, "an epair destroyed while it is a bridge's member")
 CLASH_AT_HOME = Rule("VJ109", Severity.WARNING, "interfaces lent to two jails that come home with one name")
+LINGERS = Rule("VJ725", Severity.NOTE, "a lent epair that a restart may not find")
 
 _NAME_ROOM = 15
 
@@ -228,6 +229,27 @@ def _pair(name: str) -> str:
 
 _STOPPING = frozenset({Step.PRESTOP, Step.STOP, Step.POSTSTOP, Step.RELEASE})
 
+
+def lingers(host: HostSubject) -> Iterator[Finding]:
+    """A jail that a closed connection keeps dying keeps its interfaces, unless the other end of the epair goes."""
+    cloned = {name.partition(":")[0] for name in host.rc.words("cloned_interfaces")}
+    for jail in host.jails:
+        parameter = jail.jail.parameter("vnet.interface")
+        values = parameter.values if parameter is not None and jail.is_vnet else ()
+        lent = [each for each in values if re.fullmatch(r"epair\d+[ab]", each.text) and each.text[:-1] in cloned]
+        if lent:
+            yield Finding(
+                LINGERS,
+                lent[0].span,
+                "an epair that is made when the host boots may not be back when the jail is restarted",
+                "a connection that was closed shortly before keeps a stopped jail for about a minute (`jls -d`), and "
+                "its interfaces with it: `jail -rc` then says `interface epair… does not exist`",
+                "make the epair in exec.prestart and destroy the host's end in exec.poststop: that takes the other end "
+                "out of a dying jail",
+                jails=(jail.name,),
+            )
+
+
 RULES = (
     several_in_one,
     without_vnet,
@@ -237,4 +259,5 @@ RULES = (
     address_with_vnet,
     destroyed_as_member,
     clash_at_home,
+    lingers,
 )
