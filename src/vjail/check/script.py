@@ -6,6 +6,7 @@ Nothing is run for real. A line whose outcome a model does not know is said once
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from vjail.conf.rcconf import Answer, check_yes_no
 from vjail.conf.sh import ShellSyntaxError, parse
 from vjail.conf.sh.syntax import Chain, Script, Simple
 from vjail.jail.explain import mend
+from vjail.kernel.core.mount_driver import MountKind
 from vjail.lab import nics
 from vjail.lab.model import Lab, LabHostSpec
 from vjail.rehearsal import NotModelled, Rehearsal
@@ -29,6 +31,7 @@ from vjail.rehearsal.up import boot, provide, start_jails
 from vjail.release import Release
 
 FAILS = Rule("VJ317", Severity.ERROR, "a typed command that fails")
+DEVFS_STAYS = Rule("VJ728", Severity.WARNING, "a devfs that stays when a jail made by hand is removed")
 NO_SCRIPT = Rule("VJ318", Severity.ERROR, "commands that sh(1) cannot read")
 
 _SHOWING = frozenset(("arp", "grep", "jls", "kldload", "kldstat", "ls", "ndp", "netstat", "ping", "ping6", "test", "["))
@@ -100,12 +103,32 @@ class _Typist:
         equip(self._lab)
         self._lab.carry_out(self._host, ("/bin/sh",), lambda session: self._all(session, script))
         self._lab.settle()
+        self._found += self._left(commands)
         if not self._lab.doubts:
             for flaw in look(self._lab, self._host):
                 place = _place(flaw, commands)
                 if place is not None:
                     self._found.append(Finding(flaw.rule, place, flaw.text, flaw.why, flaw.mend, host=""))
         return self._found
+
+    def _left(self, commands: list[_Command]) -> Iterator[Finding]:
+        """The devfs of jails that a command line made and that are no more: jail -r knows nothing of mount.devfs."""
+        host = self._lab.hosts[self._host]
+        mounted = {point.target for point in host.mounts.points() if point.kind is MountKind.DEVFS}
+        roots = {prison.path for prison in host.prisons.prisons()}
+        for command in commands:
+            named = (word.partition("=")[2] for word in command.words if word is not None and word.startswith("path="))
+            path = posixpath.normpath(next(named, "/"))
+            target = posixpath.join(path, "dev")
+            if command.program == "jail" and "mount.devfs" in command.words and path not in roots and target in mounted:
+                yield Finding(
+                    DEVFS_STAYS,
+                    command.span,
+                    f"{target} stays mounted when the jail has been removed",
+                    "`jail -r` of a jail that is in no jail.conf knows nothing of mount.devfs; the next jail there "
+                    "gets one devfs on the other",
+                    f"umount {target}, behind jail -r; or the jail in a jail.conf",
+                )
 
     def _boot(self, commands: list[_Command]) -> None:
         """Boot the hosts; jails start where rc.conf says so, or where the commands take them for running."""
