@@ -492,13 +492,24 @@ def test_background_commands_are_not_waited_for() -> None:
 
 def test_release_15_tells_commands_about_their_jail() -> None:
     host = host_with(
-        "j { path=/j; persist; exec.clean; exec.prestart='echo pre'; exec.created='echo made'; }", Release.V15
+        "j { path=/j; persist; exec.clean; exec.prestart='echo pre'; exec.created='echo made'; exec.prestop='echo end';"
+        "exec.poststop='echo gone'; exec.release='echo over'; }",
+        Release.V15,
     )
     result = command(host, ["jail", "-c", "j"])
     before, after = started(result, "pre").environ, started(result, "made").environ
     assert before is not None
     assert after is not None
     assert ("JID" in before, before["JNAME"], before["JPATH"], after["JID"]) == (False, "j", "/j", "1")
+    result = command(host, ["jail", "-rc", "j"])
+    told = {word: started(result, word).environ or {} for word in ("end", "gone", "over", "pre", "made")}
+    assert {word: environ.get("JID") for word, environ in told.items()} == {
+        "end": "1",
+        "gone": "1",
+        "over": "1",
+        "pre": None,
+        "made": "2",
+    }
 
 
 def test_release_15_moves_interfaces_by_jid() -> None:

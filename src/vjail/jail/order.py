@@ -89,6 +89,8 @@ class Work:
     """Has waited for a command's place before (JF_FROM_RUNQ)."""
     jid: int = 0
     """0: not known yet; -1: does not run."""
+    last_jid: int = 0
+    """The jid it had until it was removed."""
     phases: Sequence[Phase] | None = None
     at: int = -1
     items: Sequence[Item] = ()

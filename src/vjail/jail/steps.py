@@ -20,6 +20,8 @@ from vjail.kernel.operations import RemoveJail
 from vjail.release import Release
 from vjail.session import Session
 
+_AFTER_REMOVAL = frozenset({Step.POSTSTOP, Step.RELEASE})
+
 
 class Failure(Exception):
     """A step that failed; the text is the warning."""
@@ -89,7 +91,8 @@ class Steps:
         assert work.checked is not None
         pseudo = work.checked.pseudo
         if phase.where is not Where.JAIL:
-            variables = table.variables(work.jail, work.jid) if self._release >= Release.V15 else ()
+            jid = work.last_jid if phase.step in _AFTER_REMOVAL else work.jid
+            variables = table.variables(work.jail, jid) if self._release >= Release.V15 else ()
             return Context(clean=pseudo.exec_clean, user=pseudo.exec_system_user, variables=variables)
         log = pseudo.exec_consolelog
         if log is not None:
@@ -152,4 +155,4 @@ class Steps:
             work.temporarily_persistent = False
         elif self._voice.is_verbose or (self._note_removed and not self._voice.is_quiet):
             self._voice.note(work, "removed")
-        work.jid = -1
+        work.jid, work.last_jid = -1, work.jid

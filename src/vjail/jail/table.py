@@ -124,7 +124,7 @@ def _shown(pairs: Sequence[tuple[str, ParameterText]]) -> str:
 
 
 def variables(jail: Jail, jid: int) -> tuple[tuple[str, str], ...]:
-    """What commands on the host find in their environment (15): JID of a jail that exists, JNAME, JPATH."""
+    """What commands on the host find in their environment (15): JID where the jail has or had one, JNAME, JPATH."""
     found = [("JID", str(jid) if jid > 0 else None), ("JNAME", jail.text("name")), ("JPATH", jail.text("path"))]
     return tuple((name, value) for name, value in found if value is not None)
 
