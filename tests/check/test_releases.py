@@ -109,3 +109,12 @@ def test_jail_conf_d(tmp_path: Path, release: int, jail_conf: str, rc_conf: str,
     (folder_d / "b.conf").write_text(f"b {{ {HEAD} ip4 = inherit; }}\n")
     codes = {finding.rule.code for finding in find(read(folder.load(tmp_path), Release(release)))}
     assert ("VJ709" in codes) is found
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_addresses_of_members_where_a_sysctl_refuses_them(tmp_path: Path, release: int) -> None:
+    (tmp_path / "files" / "etc").mkdir(parents=True)
+    (tmp_path / "files" / "etc" / "sysctl.conf").write_text("net.link.bridge.member_ifaddrs=0\n")
+    rc_conf = 'cloned_interfaces="bridge0"\nifconfig_bridge0="addm em0 up"\nifconfig_em0="inet 10.0.0.1/24"\n'
+    found = errors(tmp_path, f"{HEAD}a {{ }}\n", release, rc_conf)
+    assert found == ({"VJ708"} if release >= 15 else set())
