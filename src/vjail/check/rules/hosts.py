@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -10,11 +11,14 @@ from vjail.check.finding import Finding, Rule, Severity
 from vjail.check.ifconfig import of_jail
 from vjail.check.run.state import MEMBER_ADDRESS, MEMBER_ADDRESS_WHY
 from vjail.check.subject import HostSubject, Subject
+from vjail.command.rc.hostid import hostid_of
 from vjail.conf.position import Source, Span
 from vjail.conf.rcconf import Answer, check_yes_no
+from vjail.kernel.core.mac import Identity, bridge
 from vjail.release import Release
 
 ONE_HOSTID = Rule("VJ801", Severity.ERROR, "one hostid on two hosts of a wire")
+ONE_ADDRESS = Rule("VJ727", Severity.WARNING, "bridges of two hosts that come to one MAC address")
 NEVER_UP = Rule("VJ701", Severity.ERROR, "a bridge's member that rc.conf never brings up")
 NOT_LISTED = Rule("VJ702", Severity.ERROR, "jail_list names a jail that is not configured")
 ALIAS_WORD = Rule("VJ703", Severity.ERROR, "an alias without inet or inet6")
@@ -67,6 +71,42 @@ def _one_hostid(known: HostSubject, host: HostSubject, text: str) -> Finding:
         related=((places[0], f"host {known.name}"),),
         host=host.name,
     )
+
+
+def one_address(subject: Subject) -> Iterator[Finding]:
+    """Few bits of a bridge's address vary: hosts with hostids of their own may come to the same one."""
+    seen: dict[bytes, tuple[HostSubject, str]] = {}
+    for host in subject.hosts:
+        for name, address in _bridges(host):
+            known, other = seen.setdefault(address, (host, name))
+            if known is host or _hostid(known) == _hostid(host):
+                continue
+            if set(known.spec.nics.values()) & set(host.spec.nics.values()):
+                origin = host.rc.origin("cloned_interfaces")
+                yield Finding(
+                    ONE_ADDRESS,
+                    None if origin is None else origin.value_span,
+                    f"{name} of {host.name} and {other} of {known.name} both have the address {address.hex(':')}, and "
+                    "the hosts share a wire",
+                    "it is made from hostuuid and name, of which few bits are left: what the one host is sent reaches "
+                    "now the one, now the other",
+                    f"another name for one of the bridges; or a MAC of its own: ifconfig {name} link random",
+                    host=host.name,
+                )
+
+
+def _bridges(host: HostSubject) -> Iterator[tuple[str, bytes]]:
+    """The bridges that rc.conf makes, with their addresses, where the host's uuid is known."""
+    file = host.spec.files.get("hostid")
+    uuid = "" if file is None else file.content.decode(errors="replace").strip()
+    if not uuid:
+        return
+    identity = Identity(int(hostid_of(uuid), 16), uuid, "0")
+    for word in host.rc.words("cloned_interfaces"):
+        found = re.fullmatch(r"bridge(\d+)(?::\w+)?", word)
+        if found is not None:
+            name = f"bridge{found[1]}"
+            yield name, bridge(host.release, identity, name, int(found[1]), os.urandom)
 
 
 def members(host: HostSubject) -> Iterator[Finding]:
@@ -237,4 +277,4 @@ def switches(host: HostSubject) -> Iterator[Finding]:
 
 
 HOST_RULES = (members, member_addresses, lent, jail_list, files_of_their_own, aliases, switches)
-LAB_RULES = (one_hostid,)
+LAB_RULES = (one_hostid, one_address)
