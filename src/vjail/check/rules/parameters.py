@@ -18,6 +18,7 @@ CUT = Rule("VJ721", Severity.WARNING, "a comment that begins inside a word")
 ESCAPED = Rule("VJ722", Severity.NOTE, "a backslash inside single quotes")
 NO_NETWORK = Rule("VJ723", Severity.NOTE, "a jail without any network")
 RAW_ANYWAY = Rule("VJ724", Severity.NOTE, "raw sockets denied to a jail with a vnet", Concern.SECURITY)
+RELATIVE_COMMAND = Rule("VJ729", Severity.WARNING, "a command on the host by a relative path")
 
 _WORD_ENDS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_!%&()-.:<>?@[]^`|~$*+/\\")
 """The characters of unquoted words."""
@@ -163,4 +164,24 @@ def raw_anyway(host: HostSubject) -> Iterator[Finding]:
             )
 
 
-RULES = (taken_back, cut, escaped, no_network, raw_anyway)
+def relative_command(host: HostSubject) -> Iterator[Finding]:
+    """Where a command on the host runs depends on who starts the jail, and on exec.clean."""
+    for jail in host.jails:
+        for line in jail.lines if not jail.jail.failed else ():
+            if line.where is not Where.HOST or not line.calls:
+                continue
+            call = line.calls[0]
+            program = call.arguments[0].text or ""
+            if "/" in program and not program.startswith("/"):
+                yield Finding(
+                    RELATIVE_COMMAND,
+                    call.span,
+                    f"{program} is looked for in the directory that the command happens to run in",
+                    "that is where jail(8) was started, / at boot; with exec.clean, which counts for commands on the "
+                    "host too, it is the home of the user they run as (from 15 on only where exec.system_user is set)",
+                    "the whole path",
+                    jails=(jail.name,),
+                )
+
+
+RULES = (taken_back, cut, escaped, no_network, raw_anyway, relative_command)
