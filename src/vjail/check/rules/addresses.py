@@ -121,14 +121,16 @@ def replaced(host: HostSubject) -> Iterator[Finding]:
         for line in of_jail(jail):
             given = line.given
             address = _inet(given.address) if given is not None and line.family == "inet" else None
-            if given is None or address is None or line.interface is None or line.step not in _STARTING:
+            if given is None or address is None or line.interface is None:
+                continue
+            if line.step not in _STARTING or not line.call.certain:
                 continue
             here = held.setdefault((line.jail, line.interface), _of_rc_conf(host, line))
             if given.alias < 0:
                 here[:] = [each for each in here if each[0] != address]
                 continue
             first = here[0] if here and given.alias == 0 else None
-            if first is not None and first[0] != address and line.call.certain:
+            if first is not None and first[0] != address:
                 del here[0]
                 yield Finding(
                     REPLACED,
