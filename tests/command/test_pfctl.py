@@ -168,13 +168,17 @@ def test_timeouts_and_limits_that_were_set_are_shown(lab: Rehearsal) -> None:
     assert said(lab, "-s memory").splitlines()[0] == "states        hard limit   100000"
 
 
-def test_a_limit_of_connections_is_told_and_loaded(lab: Rehearsal) -> None:
+def test_a_limit_of_connections_is_loaded_and_makes_the_table_that_it_fills(lab: Rehearsal) -> None:
     rule = "pass in proto tcp from any to any port 22 keep state (max-src-conn 5, overload <slow> flush)\n"
-    assert said(lab, "-f -", rule) == "stdin:1: without effect in vjail's pf (docs/pf.md): max-src-conn, overload\n"
+    assert said(lab, "-f -", rule) == ""
     assert said(lab, "-s rules") == (
         "pass in proto tcp from any to any port = ssh flags S/SA keep state "
         "(source-track rule, max-src-conn 5, overload <slow> flush)\n"
     )
+    assert said(lab, "-v -s Tables") == "--a-r--\tslow\n"
+    assert said(lab, "-t slow -T add 192.0.2.7") == "1/1 addresses added.\n"
+    assert said(lab, "-f -", "pass in\n") == ""
+    assert said(lab, "-s Tables") == ""
 
 
 def test_services_that_freebsd_names_are_known_without_a_machine(lab: Rehearsal) -> None:

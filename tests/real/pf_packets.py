@@ -153,7 +153,7 @@ class Router:
 
     def load(self, setup: PfSetup) -> None:
         """Other rules, no connections."""
-        text = compile_setup(setup)
+        text = compile_setup(setup).text
         done = subprocess.run(["nft", "-f", "-"], input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{done.stderr}\n{text}"
         self._socket.request(Request(1 << 8 | 2, struct.pack("=BBH", 0, 0, 0), tolerate=(2,)))

@@ -353,7 +353,7 @@ def carry_out(router: Router, engine: PacketEngine, exchange: Exchange) -> None:
             return
         assert agrees(wanted, found, engine), (
             f"{interface} {packet}\nexpected {wanted}\nfound {found}\nstates {engine.states}\n"
-            f"{compile_setup(engine.setup)}"
+            f"{compile_setup(engine.setup).text}"
         )
         if wanted is None or wanted.packet is None or wanted.interface == interface:
             return

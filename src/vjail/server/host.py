@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import stat
@@ -46,6 +47,8 @@ from vjail.lab.userland import loader_link
 from vjail.release import Release
 from vjail.server.processes import newest_first, of_jail, processes
 from vjail.session import ProcessInfo
+
+_log = logging.getLogger(__name__)
 
 SOCKET = "\0vjail"
 """Where the native clients in a vnet find the server (native/agent.c)."""
@@ -97,7 +100,7 @@ class LabHost:
         self._loop = asyncio.get_running_loop()
         self.vnets = VnetSpaces(lab)
         self.mount_driver = LinuxMounts(lab, space, lambda path, on: self.jails.procfs_changed(path, on))
-        watch = Watch(self._loop.add_reader, self._loop.remove_reader, self._loop.call_later)
+        watch = self._watch = Watch(self._loop.add_reader, self._loop.remove_reader, self._loop.call_later)
         self.network_driver = LinuxNetwork(self.vnets, journal, watch)
         self.held_jails = HeldJails(name, groups, self.network_driver.ways)
         self.jails = LinuxJails(
@@ -206,7 +209,10 @@ class LabHost:
             devfs=self.devfs,
         )
         self.packet_filters = PacketFilters(
-            LinuxPacketFilter(self.vnets), Clock(), self._journal, interfaces_of=self.network.host_interfaces
+            LinuxPacketFilter(self.vnets, self._watch, self._limits_exceeded),
+            Clock(),
+            self._journal,
+            interfaces_of=self.network.host_interfaces,
         )
         self.kernel = Host(
             self.release,
@@ -219,6 +225,12 @@ class LabHost:
             packet_filters=self.packet_filters,
             applied=self.held_jails.refresh,
         )
+
+    def _limits_exceeded(self, vnet: int) -> None:
+        try:
+            self.packet_filters.catch_up(vnet)
+        except KernelError as error:
+            _log.warning("pf of vnet %d of %s does not follow its limits: %s", vnet, self.name, error)
 
     def _emptied(self, jid: int) -> None:
         self.prisons.last_process(jid)

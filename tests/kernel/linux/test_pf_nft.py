@@ -15,6 +15,7 @@ from vjail.conf.pf.rules import (
     AnchorRules,
     Direction,
     Family,
+    Keep,
     NetAddress,
     Peer,
     Pool,
@@ -22,6 +23,10 @@ from vjail.conf.pf.rules import (
     Reach,
     Rule,
     Ruleset,
+    StateOptions,
+    Table,
+    TableAddress,
+    TableEntry,
     UnreachedAddress,
 )
 from vjail.kernel.core.journal import NoJournal
@@ -31,9 +36,11 @@ from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.pf.compile import compile_setup
 from vjail.kernel.linux.pf.driver import LinuxPacketFilter
+from vjail.kernel.linux.pf.limits import rate_text
 from vjail.kernel.linux.pf.nft import MISSING
 from vjail.kernel.linux.vnets import VnetSpaces
-from vjail.kernel.operations import EnablePf, LoadPf
+from vjail.kernel.linux.watch import Watch
+from vjail.kernel.operations import ChangePfTable, EnablePf, LoadPf, TableChange
 
 BLOCK = Rule(Action.BLOCK, Direction.IN)
 HOST = Caller(0, 0)
@@ -71,7 +78,8 @@ class Clock:
 
 
 def filters(vnets: Vnets) -> PacketFilters:
-    driver = LinuxPacketFilter(cast(VnetSpaces, vnets))
+    watch = Watch(lambda number, call: None, lambda number: None, lambda seconds, call: None)
+    driver = LinuxPacketFilter(cast(VnetSpaces, vnets), watch, lambda vnet: None)
     return PacketFilters(driver, Clock(), NoJournal(), interfaces_of=lambda number, names: ())
 
 
@@ -100,6 +108,9 @@ def test_without_nft_rules_are_not_loaded_and_the_package_is_named(monkeypatch: 
         ("snat ip to 192.0.2.1", "this machine's kernel has no nft_chain_nat (CONFIG_NFT_NAT)"),
         ("fib saddr", "this machine's kernel has no nft_fib_inet (CONFIG_NFT_FIB_INET)"),
         ("numgen", "this machine's kernel has no nft_numgen (CONFIG_NFT_NUMGEN)"),
+        ("ct count", "this machine's kernel has no nft_connlimit (CONFIG_NFT_CONNLIMIT)"),
+        ("limit rate", "this machine's kernel has no nft_limit (CONFIG_NFT_LIMIT)"),
+        ("log group", "this machine's kernel has no nft_log (CONFIG_NFT_LOG)"),
     ],
 )
 def test_what_the_kernel_lacks_is_named(monkeypatch: pytest.MonkeyPatch, lacking: str, named: str) -> None:
@@ -143,7 +154,7 @@ def test_a_jail_on_its_hosts_stack_has_no_pf() -> None:
 
 
 def test_a_table_replaces_the_one_before_in_one_transaction() -> None:
-    text = compile_setup(PfSetup({"": Ruleset(filter=(BLOCK,))}))
+    text = compile_setup(PfSetup({"": Ruleset(filter=(BLOCK,))})).text
     assert text.startswith("table inet pf\ndelete table inet pf\ntable inet pf {\n")
     assert "\tchain rules_in {\n\t\tmeta mark set meta mark & 0xfff000ff | 0x00000100\n\t}\n" in text
     assert "\tchain rules_out {\n\t}\n" in text
@@ -152,7 +163,7 @@ def test_a_table_replaces_the_one_before_in_one_transaction() -> None:
 def test_a_sticky_pool_is_chosen_from_by_who_asks() -> None:
     addresses = tuple(NetAddress(IPv4Network(f"10.0.0.{number}")) for number in (1, 2))
     rdr = Rule(Action.RDR, interface="em0", family=Family.INET, pool=Pool(addresses, PoolType.ROUND_ROBIN, sticky=True))
-    text = compile_setup(PfSetup(rulesets={"": Ruleset(rdr=(rdr,))}))
+    text = compile_setup(PfSetup(rulesets={"": Ruleset(rdr=(rdr,))})).text
     assert "jhash ip saddr mod 2" in text
     assert "numgen" not in text
 
@@ -160,8 +171,116 @@ def test_a_sticky_pool_is_chosen_from_by_who_asks() -> None:
 def test_addresses_without_a_route_are_looked_up_on_the_way_in_only() -> None:
     unreached = {reach: Peer(UnreachedAddress(reach)) for reach in Reach}
     rules = tuple(Rule(Action.BLOCK, source=peer) for peer in unreached.values())
-    text = compile_setup(PfSetup(rulesets={"": Ruleset(filter=rules)}))
+    text = compile_setup(PfSetup(rulesets={"": Ruleset(filter=rules)})).text
     inside, outside = (text.partition(f"chain rules_{way} {{")[2].partition("}")[0] for way in ("in", "out"))
     assert "fib saddr oif missing" in inside
     assert "fib saddr . iif oif missing" in inside
     assert "fib" not in outside
+
+
+# --- limits ---
+
+
+def limiting(options: StateOptions, direction: Direction | None = Direction.IN) -> Rule:
+    return Rule(Action.PASS, direction, proto=6, keep=Keep.STATE, state_options=options)
+
+
+def chain(text: str, name: str) -> list[str]:
+    """The rules of a chain."""
+    return text.partition(f"\tchain {name} {{\n")[2].partition("\t}\n")[0].replace("\t", "").splitlines()
+
+
+def test_states_are_counted_before_they_are_made() -> None:
+    rule = limiting(StateOptions(max=9, max_src_nodes=5, max_src_states=3))
+    compiled = compile_setup(PfSetup({"": Ruleset(filter=(rule,))}))
+    assert chain(compiled.text, "end_in_pass_keep_plain_1")[-2:] == ["jump limit1", "goto keep_in"]
+    assert chain(compiled.text, "limit1") == [
+        "ct count over 9 drop",
+        "add @sources1_4 { ip saddr ct count 3 } return",
+        "add @sources1_6 { ip6 saddr ct count 3 } return",
+        "drop",
+    ]
+    assert "\tset sources1_4 {\n\t\ttype ipv4_addr\n\t\tsize 5\n\t\tflags dynamic\n\t}\n" in compiled.text
+    assert not compiled.counts_connections
+    assert "log group" not in compiled.text
+
+
+def test_connections_are_counted_when_their_handshake_is_done() -> None:
+    options = StateOptions(max_src_conn=9, max_src_conn_rate=(5, 30), overload="bad", flush="flush global")
+    compiled = compile_setup(PfSetup({"": Ruleset(filter=(limiting(options), BLOCK))}, (Table("", "bad"),)))
+    assert compiled.counts_connections
+    assert chain(compiled.text, "keep_in1")[0] == "ct direction original ct mark set ct mark & 0x01ffffff | 0x02000001"
+    assert chain(compiled.text, "established_in") == ["ct mark & 0x7e000000 vmap { 0x02000000 : goto established_in1 }"]
+    assert chain(compiled.text, "established_in1")[:3] == [
+        "ct mark set ct mark | 0x80000000",
+        "add @connections1_4 { ct original ip saddr ct count over 9 } goto exceeded_in1",
+        "update @rates1_4 { ct original ip saddr timeout 30s limit rate over 10/minute burst 5 packets } "
+        "goto exceeded_in1",
+    ]
+    assert chain(compiled.text, "exceeded_in1") == [
+        "ct mark set ct mark & 0xfffffffe",
+        "add @over0_4 { ct original ip saddr }",
+        "add @flush1_in_4 { ct original ip saddr }",
+        "add @over0_6 { ct original ip6 saddr }",
+        "add @flush1_in_6 { ct original ip6 saddr }",
+        "log group 28774 queue-threshold 1",
+        "drop",
+    ]
+
+
+def test_what_goes_out_is_counted_by_the_address_it_has_outside() -> None:
+    compiled = compile_setup(PfSetup({"": Ruleset(filter=(limiting(StateOptions(max_src_conn=9), None),))}))
+    assert "ct original ip saddr" in chain(compiled.text, "established_in1")[1]
+    assert "ct reply ip daddr" in chain(compiled.text, "established_out1")[1]
+    assert chain(compiled.text, "connect1")[0] == "meta l4proto 6 add @connections1_4 { ip saddr ct count over 9 }"
+    assert compiled.text.count("chain connect1 {") == 1, "both ways count in one place"
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds", "text"),
+    [
+        (5, 30, "10/minute burst 5 packets"),
+        (100, 1, "100/second burst 100 packets"),
+        (3, 86400, "3/day burst 3 packets"),
+        (7, 11, "384872/week burst 7 packets"),
+        (1, 4_000_000, "1/week burst 1 packets"),
+    ],
+)
+def test_a_rate_is_told_to_nft(limit: int, seconds: int, text: str) -> None:
+    assert rate_text(limit, seconds) == text
+
+
+def test_a_table_that_is_filled_by_overload_is_looked_for_in_both_places() -> None:
+    options = StateOptions(max_src_conn=1, overload="bad")
+    sides = (Peer(TableAddress("bad")), Peer(TableAddress("bad"), negated=True))
+    blocking = [Rule(Action.BLOCK, Direction.IN, family=Family.INET, source=peer) for peer in sides]
+    text = compile_setup(PfSetup({"": Ruleset(filter=(limiting(options), *blocking))}, (Table("", "bad"),))).text
+    found = [each.partition(" meta mark")[0] for each in chain(text, "rules_in")][1:]
+    assert found == [
+        "meta nfproto ipv4 ip saddr @table0_4",
+        "meta nfproto ipv4 ip saddr @over0_4",
+        "meta nfproto ipv4 ip saddr != @table0_4 meta length > 0 ip saddr != @over0_4",
+    ]
+
+
+def test_only_a_table_that_changes_is_loaded_so_that_counts_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: "/usr/sbin/nft")
+    vnets = Vnets(lambda text: None)
+    pf = filters(vnets)
+    enable(pf)
+    rules = (Rule(Action.BLOCK, Direction.IN, source=Peer(TableAddress("bad"))), limiting(StateOptions(max=1)))
+    pf.handlers()[LoadPf](HOST, LoadPf((AnchorRules("", Ruleset(filter=rules)),), (Table("", "bad"),)))
+    entries = (TableEntry(IPv4Network("192.0.2.9")),)
+    pf.handlers()[ChangePfTable](HOST, ChangePfTable("", "bad", TableChange.ADD, entries))
+    assert vnets.asked[-1][1] == ("flush set inet pf table0_4\nadd element inet pf table0_4 { 192.0.2.9 }\n")
+    # What somebody inside has taken away is made again.
+    vnets.answer = lambda text: "Error: no such set" if text.startswith("flush") else None
+    pf.handlers()[ChangePfTable](HOST, ChangePfTable("", "bad", TableChange.FLUSH, ()))
+    assert vnets.asked[-1][1].startswith("table inet pf\ndelete table inet pf\n")
+
+
+def test_more_rules_than_marks_can_tell_apart_are_refused() -> None:
+    rules = tuple(limiting(StateOptions(max_src_conn=number + 1)) for number in range(64))
+    with pytest.raises(KernelError) as refused:
+        compile_setup(PfSetup({"": Ruleset(filter=rules)}))
+    assert refused.value.message == "more than 63 rules with max-src-conn or max-src-conn-rate"

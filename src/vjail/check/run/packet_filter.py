@@ -91,14 +91,6 @@ def _finding(host: HostSubject, problem: Problem, interfaces: Collection[str]) -
                 "FreeBSD takes it; in a lab pfctl says this and loads nothing of the file",
                 "in a lab, a pf.conf without it",
             )
-        case Fault.WITHOUT_EFFECT:
-            return Finding(
-                WITHOUT,
-                span,
-                text,
-                "a lab takes the rule and does not count connections",
-                "nothing, where the lab is not to show what happens under load",
-            )
 
 
 def _open(span: Span, text: str, interfaces: Collection[str]) -> Finding:

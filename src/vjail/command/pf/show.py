@@ -228,7 +228,8 @@ def _flags(table: Table, found: PacketFilter) -> str:
     ruleset = found.ruleset(table.anchor)
     rules = (*ruleset.scrub, *ruleset.nat, *ruleset.rdr, *ruleset.binat, *ruleset.filter)
     sides = {peer.address for rule in rules for peer in (rule.source, rule.destination)}
-    used = TableAddress(table.name) in sides
+    overloads = {rule.state_options.overload for rule in ruleset.filter}
+    used = TableAddress(table.name) in sides or table.name in overloads
     letters = (
         ("c", table.const), ("p", table.persist), ("a", True), ("i", False), ("r", used), ("h", False),
         ("C", table.counters),

@@ -20,6 +20,15 @@ How a kernel evaluates them (FreeBSD 13.2 sys/netpfil/pf/pf.c, pf_ioctl.c; pf.co
   if any rule in there matched. A `quick` in there ends the whole search.
 - A pass with `keep` makes a state, and so does every translated packet that is passed.
 - `tcp_flags` are looked at in TCP only: a rule for all protocols with flags matches all UDP.
+- Limits of a rule (StateOptions) count the states it made. A state above `max`, or of a source above `max_src_states`,
+  or of one source more than `max_src_nodes`, is not made, and its packet is dropped. The source is the packet's as the
+  rule sees it.
+- A TCP connection counts for `max_src_conn` and `max_src_conn_rate` when its handshake is done, that is with the second
+  packet of who began, until its state ends. One above ends at once: the packet is dropped, the state goes. With
+  `overload` the source gets into that table of the rule's anchor; with `flush` its other states that the rule made go
+  too, with `flush global` those that any made. Rules that are loaded are new ones, and count from nothing.
+- The rate is a count that falls evenly to nothing within the seconds, by whole seconds: `5/30` allows five at once, and
+  then one every six seconds.
 """
 
 from __future__ import annotations
@@ -244,10 +253,11 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class StateOptions:
-    """What stands in parentheses behind `keep state`: kept and shown, without effect; 0 and empty is not given.
+    """What stands in parentheses behind `keep state`; 0 and empty is not given.
 
-    `track` is whose sources are counted, `rule` or `global`; `max_src_conn_rate` connections and the seconds they are
-    counted in; `flush` the words behind `overload`; `timeouts` are in seconds, or in states.
+    `max_src_conn_rate` is connections and the seconds they are counted in; `flush` the words behind `overload`.
+    `track` (`rule` or `global`) is shown only: 13 counts the sources of each rule apart, whatever it says. Kept and
+    shown, without effect, are `no_sync`, `sloppy` and `timeouts`, which are in seconds, or in states.
     """
 
     max: int = 0
@@ -261,6 +271,16 @@ class StateOptions:
     flush: str = ""
     sloppy: bool = False
     timeouts: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def limits_states(self) -> bool:
+        """Whether a state may be refused, and the packet that would have made it with it."""
+        return bool(self.max or self.max_src_nodes or self.max_src_states)
+
+    @property
+    def limits_connections(self) -> bool:
+        """Whether a TCP connection may be ended when its handshake is done."""
+        return bool(self.max_src_conn or self.max_src_conn_rate[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vjail.conf.pf.fields import LONGEST_TABLE_NAME
-from vjail.conf.pf.lexer import Kind, Token
+from vjail.conf.pf.lexer import Kind
 from vjail.conf.pf.rules import StateOptions
 from vjail.conf.pf.tokens import Tokens
 from vjail.conf.pf.words import TIMEOUTS
 
 _MOST = 0xFFFFFFFF
 _FASTEST = _MOST // 1000
-_NOT_ENFORCED = ("max", "max-src-states", "max-src-conn", "max-src-conn-rate", "max-src-nodes", "overload")
-"""What shows under load, or attack, only; it is said that these limit nothing here."""
 
 
 class StateGrammar:
@@ -29,17 +27,11 @@ class StateGrammar:
         """The options up to the closing parenthesis; the opening one was taken."""
         tokens = self.tokens
         options, seen = StateOptions(), set[str]()
-        limiting: list[Token] = []
         while True:
-            token = tokens.peek
             options = self._one(options, seen)
-            if token.text in _NOT_ENFORCED:
-                limiting.append(token)
             if tokens.accept(")"):
                 break
             tokens.accept(",")
-        if limiting:
-            tokens.without_effect(", ".join(token.text for token in limiting), limiting[0])
         return self._completed(options, "max" in seen)
 
     def _one(self, options: StateOptions, seen: set[str]) -> StateOptions:

@@ -27,8 +27,6 @@ class Fault(enum.Enum):
     """Whether pfctl takes it hangs on what is not in the file: another file, the name of a host or a service."""
     UNSUPPORTED = "unsupported"
     """pfctl takes it, vjail does not."""
-    WITHOUT_EFFECT = "without effect"
-    """vjail takes it too, and nothing comes of it. No error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +138,6 @@ class Tokens:
         if self._token is not None and self._token.kind is Kind.KEYWORD and self._token.text in what:
             self._last = self._token
         self.fail(f"{what} is not there in vjail's pf (docs/pf.md)", Fault.UNSUPPORTED)
-
-    def without_effect(self, what: str, token: Token) -> None:
-        """Say that nothing comes of this, and go on; no error."""
-        self._last = token
-        text = f"without effect in vjail's pf (docs/pf.md): {what}"
-        self._note(text, Fault.WITHOUT_EFFECT)
-        self.err(f"{self.lexer.name}:{token.line}: {text}")
 
     def give_up(self) -> NoReturn:
         """Give this line up; why was said."""

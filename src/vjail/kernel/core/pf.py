@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from typing import Any
 
 from vjail.conf.pf.hosts import SELF, HostInterface
@@ -20,11 +21,12 @@ from vjail.conf.pf.rules import (
     Section,
     Table,
     TableAddress,
+    TableEntry,
 )
 from vjail.kernel.core.driver import Clock
 from vjail.kernel.core.journal import Journal
 from vjail.kernel.core.part import Caller, Handler
-from vjail.kernel.core.pf_driver import PfDriver, PfSetup
+from vjail.kernel.core.pf_driver import Overload, PfDriver, PfSetup
 from vjail.kernel.core.record import from_record, to_record
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import (
@@ -91,13 +93,14 @@ class PacketFilters:
             KillPfStates: self._kill_states,
             ChangePfTable: self._change_table,
         }
-        return {operation: _by_owner(handler) for operation, handler in handlers.items()}
+        return {operation: self._by_owner(handler) for operation, handler in handlers.items()}
 
     # --- what there is ---
 
     def packet_filter(self, caller: Caller) -> PacketFilter:
         """The pf of the caller's vnet. Raises KernelError(EPERM) in a jail on another's stack."""
         _check_owner(caller)
+        self.catch_up(caller.vnet)
         vnet = self._vnets.get(caller.vnet, _Vnet())
         running_for = None if vnet.since is None else self._clock.monotonic() - vnet.since
         return PacketFilter(vnet.enabled, running_for, vnet.options, dict(vnet.rulesets), tuple(vnet.tables))
@@ -105,16 +108,26 @@ class PacketFilters:
     def states(self, caller: Caller) -> Sequence[PfState]:
         """The states of the caller's vnet. Raises KernelError(EPERM) in a jail on another's stack."""
         _check_owner(caller)
+        self.catch_up(caller.vnet)
         return self._driver.states(caller.vnet) if caller.vnet in self._vnets else ()
 
     # --- what goes on around ---
 
+    def catch_up(self, number: int) -> None:
+        """Sources may have exceeded limits in a vnet: they are in their tables from now on. Raises KernelError."""
+        found = self._driver.overloads(number) if number in self._in_force else ()
+        if found:
+            vnet = self._vnets[number]
+            self._put(number, replace(vnet, tables=[_overloaded(table, found) for table in vnet.tables]))
+
     def follow(self) -> None:
         """Interfaces have changed: rules that depend on them follow."""
-        for number, setup in self._in_force.items():
+        for number, setup in list(self._in_force.items()):
             interfaces = self._interfaces(number)
             if interfaces == setup.interfaces:
                 continue
+            self.catch_up(number)
+            setup = self._in_force[number]
             setup = self._in_force[number] = replace(setup, interfaces=interfaces)
             try:
                 self._driver.enforce(number, setup)
@@ -209,10 +222,19 @@ class PacketFilters:
         self._put(caller.vnet, replace(vnet, tables=list(tables.values())))
         return TableResult(created, added, deleted)
 
+    def _by_owner(self, handler: Handler) -> Handler:
+        def handle(caller: Caller, operation: Any) -> object:
+            _check_owner(caller)
+            self.catch_up(caller.vnet)
+            return handler(caller, operation)
+
+        return handle
+
     # --- putting it into force ---
 
     def _put(self, number: int, vnet: _Vnet) -> None:
         """This is a vnet's pf from now on. Raises KernelError where the driver refuses; nothing has changed then."""
+        vnet.tables = [*vnet.tables, *_missing(vnet)]
         referenced = {name for ruleset in vnet.rulesets.values() for name in _tables_of(ruleset)}
         vnet.tables = [table for table in vnet.tables if table.persist or table.name in referenced]
         vnet.rulesets = {path: each for path, each in vnet.rulesets.items() if each != Ruleset()}
@@ -253,12 +275,26 @@ def _check_owner(caller: Caller) -> None:
         raise KernelError(Errno.EPERM)
 
 
-def _by_owner(handler: Handler) -> Handler:
-    def handle(caller: Caller, operation: Any) -> object:
-        _check_owner(caller)
-        return handler(caller, operation)
+def _overloaded(table: Table, overloads: Sequence[Overload]) -> Table:
+    """A table with who got into it; an entry for just his address, even a negated one, stays as it is."""
+    known = {entry.network for entry in table.entries}
+    addresses = [each.address for each in overloads if (each.anchor, each.table) == (table.anchor, table.name)]
+    new = [network for network in dict.fromkeys(map(ip_network, addresses)) if network not in known]
+    return replace(table, entries=(*table.entries, *map(TableEntry, new)))
 
-    return handle
+
+def _missing(vnet: _Vnet) -> Iterator[Table]:
+    """The tables that rules put sources into and nobody has defined: such a rule makes one, in its anchor."""
+    known = {(table.anchor, table.name) for table in vnet.tables}
+    wanted = [
+        (path, rule.state_options.overload)
+        for path, ruleset in vnet.rulesets.items()
+        for rule in ruleset.filter
+        if rule.state_options.overload
+    ]
+    for anchor, name in dict.fromkeys(wanted):
+        if (anchor, name) not in known:
+            yield Table(anchor, name)
 
 
 def _replaced(old: Ruleset, new: Ruleset, sections: Section) -> Ruleset:
@@ -285,6 +321,9 @@ def _tables_of(ruleset: Ruleset) -> Iterator[str]:
     for address in _addresses_in(ruleset):
         if isinstance(address, TableAddress):
             yield address.table
+    for rule in ruleset.filter:
+        if rule.state_options.overload:
+            yield rule.state_options.overload
 
 
 def _interfaces_in(ruleset: Ruleset) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Protocol
 
 from vjail.conf.pf.hosts import HostInterface
@@ -20,6 +20,15 @@ class PfSetup:
     tables: tuple[Table, ...] = ()
     options: PfOptions = PfOptions()
     interfaces: tuple[HostInterface, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """A source that got into a table of an anchor, since it exceeded the limits of a rule with `overload`."""
+
+    anchor: str
+    table: str
+    address: IPv4Address | IPv6Address
 
 
 class PfDriver(Protocol):
@@ -38,6 +47,13 @@ class PfDriver(Protocol):
 
     def adopt(self, vnet: int, setup: PfSetup) -> None:
         """This is in force in a vnet: another process put it there."""
+        ...
+
+    def overloads(self, vnet: int) -> Sequence[Overload]:
+        """Who exceeded limits and is not in the tables of what is in force; it works already as if he were.
+
+        He is told of again until something is put into force.
+        """
         ...
 
     def states(self, vnet: int) -> Sequence[PfState]:

@@ -1,7 +1,7 @@
 """pf(4) on the model: a PfDriver whose rules look at every packet of a vnet that moves.
 
-The order of things is that of conf/pf/rules.py; what one rule matches is pf_match.py's. Source: FreeBSD 13.2
-sys/netpfil/pf/{pf.c,pf_lb.c}.
+The order of things is that of conf/pf/rules.py; what one rule matches is pf_match.py's, what it limits pf_limits.py's.
+Source: FreeBSD 13.2 sys/netpfil/pf/{pf.c,pf_lb.c}.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from ipaddress import IPv4Network, IPv6Network
 
 from vjail.conf.pf.rules import Action, Direction, Keep, Pool, Rule, Ruleset
 from vjail.kernel.core.driver import Clock
-from vjail.kernel.core.pf_driver import PfSetup
+from vjail.kernel.core.pf_driver import Overload, PfSetup
 from vjail.kernel.model.devices import Device
 from vjail.kernel.model.network import MemoryDriver
-from vjail.kernel.model.packets import IP, Carried, Icmp, Kind, Packet, Ports
+from vjail.kernel.model.packets import IP, Carried, Icmp, Kind, Packet, Ports, Protocol
+from vjail.kernel.model.pf_limits import Limits, Place, Tracked
 from vjail.kernel.model.pf_match import Matcher, is_called
 from vjail.kernel.pf import PfEndpoint, PfState
 
@@ -29,7 +30,10 @@ Key = tuple[IP, int, IP, int]
 
 @dataclass(slots=True)
 class State:
-    """A flow: `stack` is how it looks on the side of the host's own stack, `wire` outside; `out`: it began outbound."""
+    """A flow: `stack` is how it looks on the side of the host's own stack, `wire` outside; `out`: it began outbound.
+
+    `tracked`: what the rule that made it has limits for, None where it has none.
+    """
 
     proto: int
     out: bool
@@ -37,6 +41,7 @@ class State:
     wire: Key
     expires: float
     tag: str
+    tracked: Tracked | None = None
 
 
 class MemoryPacketFilter:
@@ -54,12 +59,17 @@ class MemoryPacketFilter:
         """From now on treat the packets of a vnet so; states stay."""
         pf = self._filters.setdefault(vnet, Pf(self._clock))
         if setup is not None:
-            pf.matcher = Matcher(setup)
+            pf.enforce(setup)
         self._driver.nets[vnet].filter = pf if setup is not None else None
 
     def adopt(self, vnet: int, setup: PfSetup) -> None:
         """This is in force in a vnet."""
         self.enforce(vnet, setup)
+
+    def overloads(self, vnet: int) -> Sequence[Overload]:
+        """Who exceeded limits."""
+        pf = self._filters.get(vnet)
+        return [] if pf is None else pf.overloads
 
     def states(self, vnet: int) -> Sequence[PfState]:
         """The states there are."""
@@ -97,6 +107,18 @@ class Pf:
         self._clock = clock
         self.matcher = Matcher(PfSetup())
         self.states: list[State] = []
+        self.overloads: list[Overload] = []
+        """Who exceeded limits since what is in force is in force."""
+        self._limits = Limits()
+
+    def enforce(self, setup: PfSetup) -> None:
+        """Go by this from now on. Rules that were loaded anew count anew."""
+        if setup.rulesets != self.matcher.setup.rulesets:
+            self._limits = Limits()
+            for state in self.states:
+                state.tracked = None
+        self.matcher = Matcher(setup)
+        self.overloads = []
 
     def living(self) -> list[State]:
         """The states whose time is not over."""
@@ -111,39 +133,69 @@ class Pf:
         packet = self._scrubbed(device, packet, outbound)
         if isinstance(packet.message, Icmp) and packet.message.kind in (Kind.SOLICIT, Kind.ADVERT):
             chosen, _ = self._filtered(device, packet, outbound)
-            return packet if chosen is None or chosen.action is Action.PASS else None
-        known = self._known(packet, outbound)
-        if known is not None:
-            return known
+            return packet if chosen is None or chosen.rule.action is Action.PASS else None
+        if _key(packet) is None:
+            known = self._error(packet, outbound)
+            if known is not None:
+                return known
+        state = self._state_of(packet, outbound)
+        if state is not None:
+            return self._known(state, packet, outbound)
         rule, translated = self._translated(device, packet, outbound)
         if rule is not None and rule.translation_pass:
-            passes, keep = True, True
-        else:
-            chosen, translated = self._filtered(device, translated, outbound)
-            passes = chosen is None or chosen.action is Action.PASS
-            keep = chosen is not None and chosen.keep is not Keep.NO
-        if not passes:
+            return self._keep(packet, translated, outbound, None)
+        chosen, translated = self._filtered(device, translated, outbound)
+        if chosen is not None and chosen.rule.action is not Action.PASS:
             return None
-        if keep or rule is not None:
-            return self._keep(packet, translated, outbound)
+        if rule is not None or (chosen is not None and chosen.rule.keep is not Keep.NO):
+            return self._keep(packet, translated, outbound, chosen)
         return translated
 
     # --- states -----------------------------------------------------------------------------------------------------
 
-    def _known(self, packet: Packet, outbound: bool) -> Packet | None:
-        """A packet of a known flow as it goes on; None: of none."""
+    def _state_of(self, packet: Packet, outbound: bool) -> State | None:
+        """The state that a packet is of."""
         key = _key(packet)
-        if key is None:
-            return self._error(packet, outbound)
         for state in self.living():
-            if state.proto != packet.protocol:
-                continue
-            forth, back = (state.stack, state.wire) if state.out else (state.wire, state.stack)
-            if state.out == outbound and key == forth:
-                return self._with(packet, back, state)
-            if state.out != outbound and key == _turned(back):
-                return self._with(packet, _turned(forth), state)
+            if state.proto == packet.protocol and key == _sides(state, forth=state.out == outbound)[0]:
+                return state
         return None
+
+    def _known(self, state: State, packet: Packet, outbound: bool) -> Packet | None:
+        """A packet of a state as it goes on; None where it completes one connection too many."""
+        forth = state.out == outbound
+        tracked = state.tracked
+        if tracked is not None and state.proto is Protocol.TCP and not tracked.established:
+            if not forth:
+                tracked.answered = True
+            elif tracked.answered and self._limits.establish(
+                tracked, self._tracked(tracked.place), self._clock.monotonic()
+            ):
+                self._end(state, tracked)
+                return None
+        return self._with(packet, _sides(state, forth=forth)[1], state)
+
+    def _end(self, state: State, tracked: Tracked) -> None:
+        """End a state that is one connection too many, with what its rule says of its source."""
+        self.states.remove(state)
+        place, source = tracked.place, tracked.source
+        options = place.rule.state_options
+        if options.overload:
+            self.matcher.overload(place.anchor, options.overload, source)
+            self.overloads.append(Overload(place.anchor, options.overload, source))
+        if options.flush:
+            self.states = [
+                each
+                for each in self.states
+                # What is compared is the end that is in the place where the ended state had its source.
+                if each.wire[0 if each.out == state.out else 2] != source
+                or not (options.flush == "flush global" or (each.tracked is not None and each.tracked.place == place))
+            ]
+
+    def _tracked(self, place: Place) -> list[Tracked]:
+        """What is counted of the living states that a rule made."""
+        found = [state.tracked for state in self.living() if state.tracked is not None]
+        return [each for each in found if each.place == place]
 
     def _with(self, packet: Packet, key: Key, state: State) -> Packet:
         state.expires = self._clock.monotonic() + _LIFE
@@ -162,11 +214,19 @@ class Pf:
                 return replace(packet, source=source, destination=forth[0], message=replace(message, about=about))
         return None
 
-    def _keep(self, before: Packet, after: Packet, outbound: bool) -> Packet:
-        """Make a state of a packet's first look; an id that another flow has outside gives way to a free one."""
+    def _keep(self, before: Packet, after: Packet, outbound: bool, by: Place | None) -> Packet | None:
+        """Make a state of a packet's first look; an id that another flow has outside gives way to a free one.
+
+        `by` is the filter rule that passed it. None: its limits do not allow one more.
+        """
         first, then = _key(before), _key(after)
         if first is None or then is None:
             return after
+        tracked: Tracked | None = None
+        if by is not None and (by.rule.state_options.limits_states or by.rule.state_options.limits_connections):
+            if self._limits.refuse(by, after.source, self._tracked(by)):
+                return None
+            tracked = Tracked(by, after.source)
         if outbound and first != then:
             taken = {state.wire for state in self.living() if state.proto == after.protocol}
             while then in taken:
@@ -174,7 +234,7 @@ class Pf:
             after = _rekeyed(after, then)
         stack, wire = (first, then) if outbound else (then, first)
         until = self._clock.monotonic() + _LIFE
-        self.states.append(State(after.protocol, outbound, stack, wire, until, after.tag))
+        self.states.append(State(after.protocol, outbound, stack, wire, until, after.tag, tracked))
         return after
 
     def _scrubbed(self, device: Device, packet: Packet, outbound: bool) -> Packet:
@@ -224,21 +284,21 @@ class Pf:
                 source = self.matcher.chosen(rule, pool, packet, packet.source)
                 return packet if source is None else replace(packet, source=source)
 
-    def _filtered(self, device: Device, packet: Packet, outbound: bool) -> tuple[Rule | None, Packet]:
+    def _filtered(self, device: Device, packet: Packet, outbound: bool) -> tuple[Place | None, Packet]:
         """The filter rule that decides, and the packet with the tags of all that matched."""
         decided, _, packet = self._walk("", device, packet, outbound)
         return decided, packet
 
-    def _walk(self, anchor: str, device: Device, packet: Packet, outbound: bool) -> tuple[Rule | None, bool, Packet]:
+    def _walk(self, anchor: str, device: Device, packet: Packet, outbound: bool) -> tuple[Place | None, bool, Packet]:
         """The last rule that matches, whether the search is over, and the packet with its tags."""
-        last: Rule | None = None
-        for rule in self.matcher.setup.rulesets.get(anchor, Ruleset()).filter:
+        last: Place | None = None
+        for number, rule in enumerate(self.matcher.setup.rulesets.get(anchor, Ruleset()).filter):
             if not self.matcher.matches(anchor, rule, device, packet, outbound):
                 continue
             if rule.tag:
                 packet = replace(packet, tag=rule.tag)
             if not rule.anchor:
-                last = rule
+                last = Place(anchor, number, rule)
                 if rule.quick:
                     return last, True, packet
                 continue
@@ -268,6 +328,12 @@ def _key(packet: Packet) -> Key | None:
         case Icmp(ident=ident, about=None):
             return packet.source, ident, packet.destination, ident
     return None
+
+
+def _sides(state: State, *, forth: bool) -> tuple[Key, Key]:
+    """How a packet of a state looks before pf and behind it, one of who began or, not `forth`, an answer."""
+    first, then = (state.stack, state.wire) if state.out else (state.wire, state.stack)
+    return (first, then) if forth else (_turned(then), _turned(first))
 
 
 def _turned(key: Key) -> Key:

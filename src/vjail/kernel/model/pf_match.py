@@ -6,7 +6,7 @@ Knows no order of rules. Source: FreeBSD 13.2 sys/netpfil/pf/{pf.c,pf_if.c,pf_lb
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from vjail.conf.pf.hosts import HostAddress
 from vjail.conf.pf.rules import (
@@ -24,6 +24,7 @@ from vjail.conf.pf.rules import (
     Rule,
     RuleAddress,
     TableAddress,
+    TableEntry,
     UnreachedAddress,
 )
 from vjail.kernel.core.pf_driver import PfSetup
@@ -53,6 +54,12 @@ class Matcher:
     def __init__(self, setup: PfSetup) -> None:
         self.setup = setup
         self._tables = {(table.anchor, table.name): table.entries for table in setup.tables}
+
+    def overload(self, anchor: str, name: str, address: IP) -> None:
+        """Put an address into a table, unless there is an entry for just that one."""
+        entries, network = self._tables.get((anchor, name), ()), ip_network(address)
+        if all(entry.network != network for entry in entries):
+            self._tables[anchor, name] = (*entries, TableEntry(network))
 
     def anchors(self, path: str) -> list[str]:
         """The anchors a rule stands for: one, or where its path ends in `*` all directly below, by name."""

@@ -16,13 +16,14 @@ binat rules. Rules are tried in order, the last that matches is in the packet's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vjail.conf.pf.rules import Direction, Rule, Ruleset
+from vjail.conf.pf.rules import Direction, Family, Rule, Ruleset
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.pf.effects import answers, effect
+from vjail.kernel.linux.pf.limits import Flushing, Limits, Overloading
 from vjail.kernel.linux.pf.match import Matcher, line, lines
 from vjail.kernel.linux.pf.names import (
     ANSWERED,
@@ -30,6 +31,7 @@ from vjail.kernel.linux.pf.names import (
     BACKWARD_TAG_SHIFT,
     FORWARD,
     FORWARD_TAG_SHIFT,
+    MADE,
     MOST_RULES,
     OTHERS,
     PASSED,
@@ -40,6 +42,7 @@ from vjail.kernel.linux.pf.names import (
     TRANSLATED,
     Names,
     hexadecimal,
+    set_text,
 )
 from vjail.kernel.linux.pf.translation import Hit, Translation
 from vjail.kernel.pf import anchors_meant
@@ -85,9 +88,37 @@ class _Chains:
         self.written.append(f"\tchain {name} {{\n{body}\t}}\n")
 
 
-def compile_setup(setup: PfSetup) -> str:
-    """The text that nft(8) loads in one transaction: it replaces what was there. Raises KernelError with a message."""
-    return _Compiler(setup).text()
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A table: chains and sets, and what the sets of pf's tables hold, by their names."""
+
+    body: str
+    elements: Mapping[str, str]
+    counts_connections: bool
+    """Whether it may end connections when their handshake is done."""
+    overloading: tuple[Overloading, ...]
+    flushing: tuple[Flushing, ...]
+
+    @property
+    def text(self) -> str:
+        """What nft(8) loads in one transaction: it replaces what was there."""
+        return f"{removal()}table inet {TABLE} {{\n{self.body}}}\n{self._added(self.elements)}"
+
+    def change_to(self, other: Compiled) -> str | None:
+        """What makes this one the other by changing tables only, so that counts go on; None where that cannot be."""
+        if (self.body, self.elements.keys()) != (other.body, other.elements.keys()):
+            return None
+        changed = {name: text for name, text in other.elements.items() if text != self.elements[name]}
+        return "".join(f"flush set inet {TABLE} {name}\n" for name in changed) + self._added(changed)
+
+    @staticmethod
+    def _added(elements: Mapping[str, str]) -> str:
+        return "".join(f"add element inet {TABLE} {name} {text}\n" for name, text in elements.items() if text)
+
+
+def compile_setup(setup: PfSetup) -> Compiled:
+    """A setup as a table. Raises KernelError with a message."""
+    return _Compiler(setup).compiled()
 
 
 def removal() -> str:
@@ -99,20 +130,34 @@ class _Compiler:
     def __init__(self, setup: PfSetup) -> None:
         self._setup = setup
         self._names = Names(setup)
+        self._limits = Limits(self._names)
         self._chains = _Chains()
         self._rules = 0
         self._actions: dict[int, str] = {}
         self._anchors = 0
 
-    def text(self) -> str:
+    def compiled(self) -> Compiled:
         translates = self._translation()
         for side in (_IN, _OUT, *((_DEPART,) if translates else ())):
             self._filter(side)
         for side in (_IN, _OUT):
             self._keep(side)
+        for name, rules in self._limits.chains():
+            self._chains.add(name, rules)
         self._hooks(translates)
-        body = self._names.sets() + "".join(self._chains.written)
-        return f"{removal()}table inet {TABLE} {{\n{body}}}\n"
+        elements = self._names.elements()
+        tables = [
+            set_text(f"{stem}_{family.value}", family, "flags interval")
+            for stem in self._names.used_tables.values()
+            for family in Family
+        ]
+        return Compiled(
+            "".join((*tables, *self._limits.sets(), *self._chains.written)),
+            elements,
+            any(self._limits.counting(way) for way in Direction),
+            tuple(self._limits.overloading()),
+            tuple(self._limits.flushing()),
+        )
 
     # --- hooks ---
 
@@ -176,6 +221,8 @@ class _Compiler:
                     f"ct direction {name} ct mark & {mask} == {tag} meta mark set "
                     f"meta mark & {hexadecimal(_ALL ^ TAG_MASK)} | {hexadecimal(number << TAG_SHIFT)}"
                 )
+            if bit == side.original:
+                found += self._limits.done(side.direction)
             note = f"meta mark set meta mark | {hexadecimal(ANSWERED)}" if side is _IN else ""
             found.append(line(state, note, "accept"))
         return found
@@ -192,27 +239,28 @@ class _Compiler:
         """The chain of a ruleset's rules for one direction."""
         matcher = Matcher(self._names, side.direction, anchor)
         written: list[str] = []
-        for rule in self._setup.rulesets.get(anchor, Ruleset()).filter:
+        for place, rule in enumerate(self._setup.rulesets.get(anchor, Ruleset()).filter):
             if rule.direction in (None, side.direction):
                 if rule.anchor:
                     written += self._anchor(side, rule, matcher, depth)
                 else:
-                    written += self._one(side, rule, matcher)
+                    limit = self._limits.meet(anchor, place, rule, side.direction)
+                    written += self._one(side, rule, matcher, limit)
         self._chains.add(chain, written)
 
-    def _one(self, side: _Side, rule: Rule, matcher: Matcher) -> list[str]:
-        number = self._number(rule)
+    def _one(self, side: _Side, rule: Rule, matcher: Matcher, limit: int) -> list[str]:
+        number = self._number(rule, limit)
         mask, bits = RULE_MASK, number << RULE_SHIFT
         if rule.tag:
             mask, bits = mask | TAG_MASK, bits | self._names.tag(rule.tag)
         statement = f"meta mark set meta mark & {hexadecimal(_ALL ^ mask)} | {hexadecimal(bits)}"
         return lines(matcher.alternatives(rule), line(statement, f"goto end_{side.name}" if rule.quick else ""))
 
-    def _number(self, rule: Rule) -> int:
+    def _number(self, rule: Rule, limit: int) -> int:
         self._rules += 1
         if self._rules > MOST_RULES:
             raise KernelError(Errno.EBUSY, f"more than {MOST_RULES} rules in one direction")
-        self._actions[self._rules] = effect(rule)
+        self._actions[self._rules] = effect(rule, limit)
         return self._rules
 
     def _anchor(self, side: _Side, rule: Rule, matcher: Matcher, depth: int) -> list[str]:
@@ -251,9 +299,12 @@ class _Compiler:
 
     def _end(self, side: _Side, key: str) -> list[str]:
         match key.split("_"):
-            case ["pass", keep, options]:
+            case ["pass", keep, options, *limit]:
                 word = side.direction.value
                 refuse = [] if options == "any" else ["ip hdrlength > 5 drop", "exthdr rt exists drop"]
+                if limit:
+                    made = self._limits.made(int(limit[0]))
+                    return [*refuse, f"jump limit{limit[0]}", f"goto keep_{word}{made or ''}"]
                 if keep == "keep":
                     return [*refuse, f"goto keep_{word}"]
                 return [*refuse, f"ct status {side.status} goto keep_{word}", "accept"]
@@ -261,7 +312,13 @@ class _Compiler:
                 return [*(answers(key) if side.answers else ()), "drop"]
 
     def _keep(self, side: _Side) -> None:
-        """Make a state: its bit in the connection's mark, with the packet's tag."""
+        """Make a state: its bit in the connection's mark, with the packet's tag, and which rule made it that counts."""
+        counting = [each.made for each in self._limits.counting(side.direction)]
+        for made in (0, *counting):
+            self._chains.add(f"keep_{side.direction.value}{made or ''}", self._kept(side, made if counting else None))
+
+    def _kept(self, side: _Side, made: int | None) -> list[str]:
+        """`made` is the number of the rule in the mark, 0 of one that counts no connections. None: no rule does."""
         rules: list[str] = []
         for name, bit in (("original", side.original), ("reply", side.reply)):
             shift = _TAG_SHIFTS[bit]
@@ -270,10 +327,13 @@ class _Compiler:
                 tagged = f"meta mark & {hexadecimal(TAG_MASK)} == {hexadecimal(number << TAG_SHIFT)}"
                 noted = f"ct mark set ct mark & {hexadecimal(_ALL ^ mask)} | {hexadecimal(number << shift)}"
                 rules.append(f"ct direction {name} {tagged} {noted}")
-            rules.append(f"ct direction {name} ct mark set ct mark | {hexadecimal(bit)}")
+            place = MADE[bit]
+            forget = "" if made is None else f" & {hexadecimal(_ALL ^ place.mask ^ place.counted)}"
+            number = made << place.shift if made and name == "original" else 0
+            rules.append(f"ct direction {name} ct mark set ct mark{forget} | {hexadecimal(bit | number)}")
         if side is _IN:
             rules.append(f"meta mark set meta mark | {hexadecimal(ANSWERED)}")
-        self._chains.add(f"keep_{side.direction.value}", [*rules, "accept"])
+        return [*rules, "accept"]
 
     # --- translation ---
 

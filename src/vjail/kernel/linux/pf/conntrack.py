@@ -6,18 +6,18 @@ Source: linux/netfilter/nfnetlink_conntrack.h, nf_conntrack_tcp.h.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from vjail.conf.pf.rules import Direction
 from vjail.conf.pf.words import TCP, UDP
 from vjail.kernel.linux.netlink import Request, Socket, attribute, attributes, u32
-from vjail.kernel.linux.pf.names import BACKWARD, FORWARD
+from vjail.kernel.linux.pf.names import BACKWARD, FORWARD, MADE
 from vjail.kernel.pf import PfEndpoint, PfState
 
 NETLINK_NETFILTER = 12
-_GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2
+_CHANGE, _GET, _DELETE = 1 << 8, 1 << 8 | 1, 1 << 8 | 2
 _TUPLE_ORIG, _TUPLE_REPLY, _STATUS, _PROTOINFO, _TIMEOUT, _MARK, _MARK_MASK = 1, 2, 3, 4, 7, 8, 21
 _NESTED = 0x8000
 _SEEN_REPLY, _ASSURED = 0x2, 0x4
@@ -46,6 +46,14 @@ class Entry:
     mark: int
     states: tuple[PfState, ...]
 
+    @property
+    def made(self) -> Mapping[Direction, int]:
+        """Which rule that limits connections made its states, by their directions; 0: none that does."""
+        return {
+            direction: (self.mark & MADE[bit].mask) >> MADE[bit].shift
+            for direction, bit in ((Direction.IN, FORWARD), (Direction.OUT, BACKWARD))
+        }
+
 
 def entries(socket: Socket) -> list[Entry]:
     """The entries that are states."""
@@ -65,6 +73,25 @@ def delete(socket: Socket, wanted: Sequence[Entry]) -> None:
     ]
     if requests:
         socket.request(*requests)
+
+
+def forget_rules(socket: Socket) -> None:
+    """Forget which rules made the states there are: they are other rules now."""
+    mask = sum(made.mask | made.counted for made in MADE.values())
+    changes = [
+        Request(
+            _CHANGE,
+            struct.pack("=BBH", entry.family, 0, 0)
+            + attribute(_TUPLE_ORIG | _NESTED, entry.key)
+            + attribute(_MARK, struct.pack(">I", 0))
+            + attribute(_MARK_MASK, struct.pack(">I", mask)),
+            tolerate=(_ENOENT,),
+        )
+        for entry in entries(socket)
+        if entry.mark & mask
+    ]
+    if changes:
+        socket.request(*changes)
 
 
 def forget_stateless(socket: Socket) -> None:

@@ -6,17 +6,24 @@ What carries rules out and looks at states is loaded when a vnet has some: most 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
 
 from vjail.conf.pf.rules import Ruleset
-from vjail.kernel.core.pf_driver import PfSetup
+from vjail.kernel.core.pf_driver import Overload, PfSetup
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.netlink import NetlinkError, Socket
 from vjail.kernel.linux.pf.nft import Nft
 from vjail.kernel.linux.vnets import VnetSpaces
+from vjail.kernel.linux.watch import Watch
 from vjail.kernel.pf import PfState
+
+if TYPE_CHECKING:
+    from vjail.kernel.linux.pf.compile import Compiled
+    from vjail.kernel.linux.pf.exceeded import Held
 
 _REFLECT = {
     # What the stack answers to a packet has the packet's mark (names.py, ANSWERED).
@@ -31,16 +38,22 @@ _ROUTE_LOCALNET = "/proc/sys/net/ipv4/conf/all/route_localnet"
 class LinuxPacketFilter:
     """A `PfDriver`."""
 
-    def __init__(self, vnets: VnetSpaces) -> None:
+    def __init__(self, vnets: VnetSpaces, watch: Watch, exceeded: Callable[[int], None]) -> None:
+        """`exceeded` is called where somebody has exceeded limits in a vnet, for who asks for `overloads`."""
         self._vnets = vnets
+        self._watch = watch
+        self._exceeded = exceeded
         self._nft = Nft(vnets)
-        self._in_force: dict[int, str] = {}
-        """The text that is loaded in each vnet that has one."""
+        self._in_force: dict[int, Compiled] = {}
+        """What is loaded in each vnet that has something."""
+        self._told: dict[int, Held] = {}
+        """The sets with who was told of as overloaded in each vnet."""
+        self._listening: dict[int, Socket] = {}
 
     def check(self, vnet: int, setup: PfSetup) -> None:
         """Raise KernelError where this could not be put into force."""
         if not _is_empty(setup):
-            self._nft.check(vnet, _compiled(setup))
+            self._nft.check(vnet, _compiled(setup).text)
 
     def enforce(self, vnet: int, setup: PfSetup | None) -> None:
         """Put rules into force in one transaction, or none."""
@@ -49,15 +62,28 @@ class LinuxPacketFilter:
                 from vjail.kernel.linux.pf.compile import removal
 
                 self._nft.load(vnet, removal())
-                del self._in_force[vnet]
+                self.forget(vnet)
             return
-        text = _compiled(setup)
-        if text == self._in_force.get(vnet):
+        compiled = _compiled(setup)
+        before = self._in_force.get(vnet)
+        if compiled != before:
+            self._load(vnet, before, compiled, setup)
+        told = self._told.pop(vnet, None)
+        if told:
+            from vjail.kernel.linux.pf.exceeded import let_go
+
+            with contextlib.suppress(KernelError), self._conntrack(vnet) as socket:
+                let_go(socket, told)
+
+    def _load(self, vnet: int, before: Compiled | None, compiled: Compiled, setup: PfSetup) -> None:
+        change = None if before is None else before.change_to(compiled)
+        if change is not None and self._is_loaded(vnet, change):
+            self._in_force[vnet] = compiled
             return
-        self._nft.load(vnet, text)
-        first = vnet not in self._in_force
-        self._in_force[vnet] = text
-        if first:
+        self._nft.load(vnet, compiled.text)
+        self._told.pop(vnet, None)
+        self._in_force[vnet] = compiled
+        if before is None:
             for path, value in _REFLECT.items():
                 with contextlib.suppress(OSError):
                     self._vnets.write(vnet, {path: value})
@@ -68,12 +94,71 @@ class LinuxPacketFilter:
         if reaches_loopback(rules):
             self._vnets.write(vnet, {_ROUTE_LOCALNET: "1"})
         with self._conntrack(vnet) as socket:
+            if before is not None and before.counts_connections:
+                conntrack.forget_rules(socket)
             conntrack.forget_stateless(socket)
+        self._listen(vnet)
+
+    def _is_loaded(self, vnet: int, text: str) -> bool:
+        """Load a change; False where what is there is not what was thought: somebody inside has changed it."""
+        try:
+            self._nft.load(vnet, text)
+        except KernelError:
+            return False
+        return True
 
     def adopt(self, vnet: int, setup: PfSetup) -> None:
         """This is in force already."""
         if not _is_empty(setup):
             self._in_force[vnet] = _compiled(setup)
+            self._listen(vnet)
+
+    def overloads(self, vnet: int) -> Sequence[Overload]:
+        """Who exceeded limits; what is to go of his states goes."""
+        compiled = self._in_force.get(vnet)
+        if compiled is None or not compiled.counts_connections:
+            return ()
+        from vjail.kernel.linux.pf import exceeded
+
+        with self._conntrack(vnet) as socket:
+            exceeded.end_states(socket, compiled)
+            found, self._told[vnet] = exceeded.overloads(socket, compiled)
+        return found
+
+    # --- hearing of it ---
+
+    def _listen(self, vnet: int) -> None:
+        """Hear when limits are exceeded, where there are some. Without it they are looked at when pf is asked next."""
+        if self._in_force[vnet].counts_connections == (vnet in self._listening):
+            return
+        if vnet in self._listening:
+            self._stop_listening(vnet)
+            return
+        from vjail.kernel.linux.pf import conntrack, exceeded
+
+        try:
+            socket = self._vnets.socket(vnet, conntrack.NETLINK_NETFILTER)
+        except OSError:
+            return
+        try:
+            exceeded.listen(socket)
+        except NetlinkError:
+            socket.close()
+            return
+        self._listening[vnet] = socket
+        self._watch.add(socket.fileno(), partial(self._heard, vnet))
+
+    def _stop_listening(self, vnet: int) -> None:
+        socket = self._listening.pop(vnet, None)
+        if socket is not None:
+            self._watch.remove(socket.fileno())
+            socket.close()
+
+    def _heard(self, vnet: int) -> None:
+        self._listening[vnet].heard()
+        self._exceeded(vnet)
+
+    # --- states ---
 
     def states(self, vnet: int) -> Sequence[PfState]:
         """The states there are."""
@@ -99,6 +184,8 @@ class LinuxPacketFilter:
     def forget(self, vnet: int) -> None:
         """The vnet has gone, and its table with it."""
         self._in_force.pop(vnet, None)
+        self._told.pop(vnet, None)
+        self._stop_listening(vnet)
 
     @contextmanager
     def _conntrack(self, vnet: int) -> Iterator[Socket]:
@@ -116,7 +203,7 @@ class LinuxPacketFilter:
             socket.close()
 
 
-def _compiled(setup: PfSetup) -> str:
+def _compiled(setup: PfSetup) -> Compiled:
     from vjail.kernel.linux.pf.compile import compile_setup
 
     return compile_setup(setup)

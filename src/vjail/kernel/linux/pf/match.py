@@ -65,26 +65,25 @@ class Matcher:
             families = list(Family)
         found: list[Alternative] = []
         for family in families:
-            sides = [self._side(side, word, family) for side, word in ((source, "saddr"), (destination, "daddr"))]
-            if None in sides:
-                continue
-            parts = [
-                self._on(rule),
-                f"meta nfproto {_FAMILY[family]}" if family is not None else "",
-                sides[0] or "",
-                _ports(source.ports, "sport"),
-                _APART if _is_condition(source) and _is_condition(destination) else "",
-                sides[1] or "",
-                _ports(destination.ports, "dport"),
-                _icmp(rule),
-                _tos(rule, family),
-                self._tagged(rule),
-                _chance(rule),
-            ]
-            # Protocol and flags first, ports need them.
-            for protocol in _protocols(rule, has_ports=bool(source.ports or destination.ports)):
-                words = [part for part in (parts[0], protocol, *parts[1:]) if part]
-                found.append(Alternative(" ".join(words), family))
+            sides = self._side(source, "saddr", family), self._side(destination, "daddr", family)
+            for sent_by, sent_to in product(*sides):
+                parts = [
+                    self._on(rule),
+                    f"meta nfproto {_FAMILY[family]}" if family is not None else "",
+                    sent_by,
+                    _ports(source.ports, "sport"),
+                    _APART if _is_condition(source) and _is_condition(destination) else "",
+                    sent_to,
+                    _ports(destination.ports, "dport"),
+                    _icmp(rule),
+                    _tos(rule, family),
+                    self._tagged(rule),
+                    _chance(rule),
+                ]
+                # Protocol and flags first, ports need them.
+                for protocol in _protocols(rule, has_ports=bool(source.ports or destination.ports)):
+                    words = [part for part in (parts[0], protocol, *parts[1:]) if part]
+                    found.append(Alternative(" ".join(words), family))
         return found
 
     def _on(self, rule: Rule) -> str:
@@ -92,43 +91,42 @@ class Matcher:
             return ""
         return f"{self._interface} {'!= ' if rule.interface_not else ''}{self._names.interfaces([rule.interface])}"
 
-    def _side(self, peer: Peer, word: str, family: Family | None) -> str | None:
-        """The condition on an address; empty: always fulfilled; None: never."""
+    def _side(self, peer: Peer, word: str, family: Family | None) -> list[str]:
+        """Conditions on an address of which one must be fulfilled. An empty one always is; without any it is never."""
         if family is None:
-            return None if peer.negated and isinstance(peer.address, AnyAddress) else ""
+            return [] if peer.negated and isinstance(peer.address, AnyAddress) else [""]
         if isinstance(peer.address, UnreachedAddress):
             return self._unreached(peer.address, word, negated=peer.negated)
-        chosen = self._chosen(peer.address, family)
-        if chosen in ("", None):
-            always = (chosen == "") != peer.negated
-            return "" if always else None
-        return f"{family_word(family)} {word} {'!= ' if peer.negated else ''}{chosen}"
+        chosen, place = self._chosen(peer.address, family), f"{family_word(family)} {word}"
+        if not peer.negated:
+            return [f"{place} {each}" if each else "" for each in chosen]
+        return [] if "" in chosen else [f" {_APART} ".join(f"{place} != {each}" for each in chosen)]
 
-    def _unreached(self, address: UnreachedAddress, word: str, *, negated: bool) -> str | None:
+    def _unreached(self, address: UnreachedAddress, word: str, *, negated: bool) -> list[str]:
         if not self._incoming:
             # Linux looks up no routes for what is on its way out, and it has one.
-            return "" if negated else None
+            return [""] if negated else []
         by = " . iif" if address.reach is Reach.URPF_FAILED else ""
-        return f"fib {word}{by} oif {'exists' if negated else 'missing'}"
+        return [f"fib {word}{by} oif {'exists' if negated else 'missing'}"]
 
-    def _chosen(self, address: RuleAddress, family: Family) -> str | None:
-        """The addresses that fulfil the condition; empty: all; None: none."""
+    def _chosen(self, address: RuleAddress, family: Family) -> list[str]:
+        """What holds the addresses that fulfil the condition, in one place or several; empty: all of the family."""
         match address:
             case AnyAddress():
-                return ""
+                return [""]
             case NetAddress(network):
                 if network.version != family.value:
-                    return None
-                return network_text(network) if network.prefixlen else ""
+                    return []
+                return [network_text(network) if network.prefixlen else ""]
             case RangeAddress(first, last):
-                return f"{first}-{last}" if first.version == family.value else None
+                return [f"{first}-{last}"] if first.version == family.value else []
             case TableAddress(name):
                 return self._names.table(self._anchor, name, family)
             case UnreachedAddress():
                 raise AssertionError(address)
             case InterfaceAddress():
                 networks = united(self._names.networks(address, family))
-                return elements_text(networks) if networks else None
+                return [elements_text(networks)] if networks else []
 
     def _tagged(self, rule: Rule) -> str:
         if not rule.tagged:

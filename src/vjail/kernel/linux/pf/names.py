@@ -1,7 +1,8 @@
 """What a compiled ruleset refers to: sets for tables, interfaces and their addresses, numbers for tags, bits of marks.
 
 A packet's mark holds, while it goes through the host, which rule won so far, its tag, and three flags; a connection's
-mark which states it has, with the tag of each. The eight lowest bits of a packet's mark are left alone.
+mark which states it has, with the tag of each, and of rules that limit connections which made it. The eight lowest bits
+of a packet's mark are left alone.
 """
 
 from __future__ import annotations
@@ -43,6 +44,24 @@ go out, and replies come in.
 """
 FORWARD_TAG_SHIFT, BACKWARD_TAG_SHIFT = 8, 16
 
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Where a connection's mark says which rule that limits connections made the state with this bit.
+
+    `counted`: its handshake is done. Without the state's bit: the state was ended, being one too many.
+    """
+
+    bit: int
+    shift: int
+    mask: int
+    counted: int
+
+
+MADE = {FORWARD: Made(FORWARD, 25, 0x7E000000, 0x80000000), BACKWARD: Made(BACKWARD, 2, 0x000000FC, 0x01000000)}
+MOST_MADE = 63
+"""Rules that limit connections and are told apart."""
+
 MOST_RULES = RULE_MASK >> RULE_SHIFT
 _MOST_TAGS = TAG_MASK >> TAG_SHIFT
 _FULL = {Family.INET: 32, Family.INET6: 128}
@@ -66,12 +85,21 @@ class Names:
     tags: dict[str, int] = field(default_factory=dict)
     used_tables: dict[tuple[str, str], str] = field(default_factory=dict)
     """The stem of the sets of each table that a rule refers to, by anchor and name."""
+    overloads: dict[tuple[str, str], str] = field(init=False)
+    """The stem of the sets of those who got into a table by `overload` since it was loaded, by anchor and name."""
     _around: Surroundings = field(init=False)
     _tables: dict[tuple[str, str], Table] = field(init=False)
 
     def __post_init__(self) -> None:
         self._around = Surroundings(self.setup.interfaces)
         self._tables = {(table.anchor, table.name): table for table in self.setup.tables}
+        wanted = (
+            (path, rule.state_options.overload)
+            for path, ruleset in self.setup.rulesets.items()
+            for rule in ruleset.filter
+            if rule.state_options.overload
+        )
+        self.overloads = {key: f"over{number}" for number, key in enumerate(dict.fromkeys(wanted))}
 
     def interfaces(self, names: Iterable[str]) -> str:
         """Interfaces and groups as an nft expression."""
@@ -94,28 +122,36 @@ class Names:
             raise KernelError(Errno.EBUSY, f"more than {_MOST_TAGS} tags")
         return number << TAG_SHIFT
 
-    def table(self, anchor: str, name: str, family: Family) -> str | None:
-        """The set that holds a table of an anchor, or else of the main ruleset; None where there is no such table."""
+    def table(self, anchor: str, name: str, family: Family) -> list[str]:
+        """The sets that hold a table of an anchor, or else of the main ruleset; none where there is no such table."""
         key = next((key for key in ((anchor, name), ("", name)) if key in self._tables), None)
         if key is None:
-            return None
-        stem = self.used_tables.setdefault(key, f"table{len(self.used_tables)}")
-        return f"@{stem}_{family.value}"
+            return []
+        stems = [self.used_tables.setdefault(key, f"table{len(self.used_tables)}")]
+        if key in self.overloads:
+            stems.append(self.overloads[key])
+        return [f"@{stem}_{family.value}" for stem in stems]
 
     def table_entries(self, anchor: str, name: str, family: Family) -> list[Network]:
         """The networks a table holds in one family, with what is negated taken out."""
         key = next((key for key in ((anchor, name), ("", name)) if key in self._tables), None)
         return flattened(self._tables[key].entries, family) if key is not None else []
 
-    def sets(self) -> str:
-        """The sets that were referred to."""
-        parts = []
-        for (anchor, name), stem in self.used_tables.items():
-            for family, kind in ((Family.INET, "ipv4_addr"), (Family.INET6, "ipv6_addr")):
-                networks = flattened(self._tables[anchor, name].entries, family)
-                elements = f"\n\t\telements = {elements_text(networks)}" if networks else ""
-                parts.append(f"\tset {stem}_{family.value} {{\n\t\ttype {kind}\n\t\tflags interval{elements}\n\t}}\n")
-        return "".join(parts)
+    def elements(self) -> dict[str, str]:
+        """What the sets of the tables that were referred to hold, by their names; empty: nothing."""
+        found: dict[str, str] = {}
+        for key, stem in self.used_tables.items():
+            for family in Family:
+                networks = flattened(self._tables[key].entries, family)
+                found[f"{stem}_{family.value}"] = elements_text(networks) if networks else ""
+        return found
+
+
+def set_text(name: str, family: Family, *properties: str) -> str:
+    """A set of addresses of a family."""
+    kind = "ipv4_addr" if family is Family.INET else "ipv6_addr"
+    written = "".join(f"\t\t{each}\n" for each in (f"type {kind}", *properties))
+    return f"\tset {name} {{\n{written}\t}}\n"
 
 
 def elements_text(networks: Sequence[Network]) -> str:
