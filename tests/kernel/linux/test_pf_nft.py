@@ -108,9 +108,17 @@ def test_without_nft_rules_are_not_loaded_and_the_package_is_named(monkeypatch: 
         ("snat ip to 192.0.2.1", "this machine's kernel has no nft_chain_nat (CONFIG_NFT_NAT)"),
         ("fib saddr", "this machine's kernel has no nft_fib_inet (CONFIG_NFT_FIB_INET)"),
         ("numgen", "this machine's kernel has no nft_numgen (CONFIG_NFT_NUMGEN)"),
-        ("ct count", "this machine's kernel has no nft_connlimit (CONFIG_NFT_CONNLIMIT)"),
-        ("limit rate", "this machine's kernel has no nft_limit (CONFIG_NFT_LIMIT)"),
-        ("log group", "this machine's kernel has no nft_log (CONFIG_NFT_LOG)"),
+        (
+            "ct count",
+            "this machine's kernel has no nft_connlimit "
+            "(CONFIG_NFT_CONNLIMIT; for max, max-src-nodes, max-src-states, max-src-conn)",
+        ),
+        ("limit rate", "this machine's kernel has no nft_limit (CONFIG_NFT_LIMIT; for max-src-conn-rate)"),
+        (
+            "log group",
+            "this machine's kernel has no nft_log or nfnetlink_log "
+            "(CONFIG_NFT_LOG, CONFIG_NETFILTER_NETLINK_LOG; for max-src-conn, max-src-conn-rate)",
+        ),
     ],
 )
 def test_what_the_kernel_lacks_is_named(monkeypatch: pytest.MonkeyPatch, lacking: str, named: str) -> None:

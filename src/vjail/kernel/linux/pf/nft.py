@@ -25,11 +25,23 @@ _FEATURES = (
     ("nft_numgen (CONFIG_NFT_NUMGEN)", "type filter hook forward priority 0", "numgen random mod 2 < 1"),
     ("nft_hash (CONFIG_NFT_HASH)", "type filter hook forward priority 0", "jhash ip saddr mod 2 1"),
     ("nft_fib_inet (CONFIG_NFT_FIB_INET)", "type filter hook prerouting priority 0", "fib saddr oif missing"),
-    ("nft_connlimit (CONFIG_NFT_CONNLIMIT)", "type filter hook prerouting priority 0", "ct count over 1"),
-    ("nft_limit (CONFIG_NFT_LIMIT)", "type filter hook prerouting priority 0", "limit rate over 1/second"),
-    ("nft_log (CONFIG_NFT_LOG)", "type filter hook prerouting priority 0", "log group 1"),
+    (
+        "nft_connlimit (CONFIG_NFT_CONNLIMIT; for max, max-src-nodes, max-src-states, max-src-conn)",
+        "type filter hook prerouting priority 0",
+        "ct count over 1",
+    ),
+    (
+        "nft_limit (CONFIG_NFT_LIMIT; for max-src-conn-rate)",
+        "type filter hook prerouting priority 0",
+        "limit rate over 1/second",
+    ),
+    (
+        "nft_log or nfnetlink_log (CONFIG_NFT_LOG, CONFIG_NETFILTER_NETLINK_LOG; for max-src-conn, max-src-conn-rate)",
+        "type filter hook prerouting priority 0",
+        "log group 1",
+    ),
 )
-"""What pf may need of the kernel: its name, a hook, and a rule that needs it."""
+"""What pf may need of the kernel: its name, a hook, and a rule that needs it. Of what few need, what needs it too."""
 
 
 class Nft:
