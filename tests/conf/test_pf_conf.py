@@ -108,6 +108,12 @@ GOOD = {
         "pass all flags S/SA keep state",
     ],
     'if="vtnet0"\npass from $if:network to any # behind\n': ["pass inet from 10.0.2.0/24 to any flags S/SA keep state"],
+    "pass in on vtnet0 reply-to (vtnet0 10.0.2.2) proto tcp to port 80": [
+        "pass in on vtnet0 reply-to (vtnet0 10.0.2.2) inet proto tcp from any to any port = http flags S/SA keep state"
+    ],
+    "pass in on vtnet0 reply-to (epair0a fe80::1) inet6": [
+        "pass in on vtnet0 reply-to (epair0a fe80::1) inet6 all flags S/SA keep state"
+    ],
     "pass in \\\n  on vtnet0": ["pass in on vtnet0 all flags S/SA keep state"],
     'include "more"\npass out': ["block drop all", "pass out all flags S/SA keep state"],
 }
@@ -156,6 +162,23 @@ BAD = {
     "set skip on ! lo0": "pf.conf:1: skip on ! <interface> is not supported\n"
     "pf.conf:1: error setting skip interface(s)",
     "pass in route-to (vtnet0 10.0.2.2)": "pf.conf:1: route-to is not there in vjail's pf (docs/pf.md)",
+    "pass reply-to (vtnet0 10.0.2.2)": "pf.conf:1: direction must be explicit with rules that specify routing",
+    "pass in reply-to (vtnet0 10.0.2.2) inet6": "pf.conf:1: no routing address with matching address family found.",
+    "pass in reply-to { (vtnet0 10.0.2.2) (vtnet0 10.0.2.3) }": (
+        "pf.conf:1: reply-to without a gateway, or with several, is not there in vjail's pf (docs/pf.md)"
+    ),
+    "pass in reply-to (vtnet0 10.0.2.2) no state": (
+        "pf.conf:1: reply-to without a state is not there in vjail's pf (docs/pf.md)"
+    ),
+    "pass out reply-to (vtnet0 10.0.2.2)": (
+        "pf.conf:1: reply-to in a rule other than `pass in` is not there in vjail's pf (docs/pf.md)"
+    ),
+    "pass in reply-to (vtnet0 <t>)": (
+        "pf.conf:1: reply-to with a gateway that is not an address is not there in vjail's pf (docs/pf.md)"
+    ),
+    "pass in reply-to (vtnet0 10.0.2.2) random": (
+        "pf.conf:1: reply-to with random is not there in vjail's pf (docs/pf.md)"
+    ),
     "pass user root": "pf.conf:1: user is not there in vjail's pf (docs/pf.md)",
     "nat on vtnet0 inet from any to any -> { 192.0.2.1 192.0.2.2 } sticky-address sticky-address": (
         "pf.conf:1: sticky-address cannot be redefined"

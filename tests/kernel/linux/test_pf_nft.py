@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, cast
 
 import pytest
@@ -21,6 +21,7 @@ from vjail.conf.pf.rules import (
     Pool,
     PoolType,
     Reach,
+    ReplyTo,
     Rule,
     Ruleset,
     StateOptions,
@@ -37,6 +38,7 @@ from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.pf.compile import compile_setup
 from vjail.kernel.linux.pf.driver import LinuxPacketFilter
 from vjail.kernel.linux.pf.limits import rate_text
+from vjail.kernel.linux.pf.names import detours
 from vjail.kernel.linux.pf.nft import MISSING
 from vjail.kernel.linux.vnets import VnetSpaces
 from vjail.kernel.linux.watch import Watch
@@ -113,6 +115,7 @@ def test_without_nft_rules_are_not_loaded_and_the_package_is_named(monkeypatch: 
             "this machine's kernel has no nft_connlimit "
             "(CONFIG_NFT_CONNLIMIT; for max, max-src-nodes, max-src-states, max-src-conn)",
         ),
+        ("ct label", "this machine's kernel has no labels of connections (CONFIG_NF_CONNTRACK_LABELS; for reply-to)"),
         ("limit rate", "this machine's kernel has no nft_limit (CONFIG_NFT_LIMIT; for max-src-conn-rate)"),
         (
             "log group",
@@ -186,6 +189,31 @@ def test_addresses_without_a_route_are_looked_up_on_the_way_in_only() -> None:
     assert "fib" not in outside
 
 
+# --- reply-to ---
+
+
+def test_answers_are_told_their_way_before_the_routes_are_asked() -> None:
+    way = ReplyTo("em1", IPv4Address("198.51.100.9"))
+    rule = Rule(Action.PASS, Direction.IN, keep=Keep.STATE, reply_to=way)
+    compiled = compile_setup(PfSetup({"": Ruleset(filter=(rule,))}))
+    number = compiled.detours[way]
+    assert chain(compiled.text, f"end_in_pass_keep_plain_0_{number}")[-2:] == [f"ct label set {number}", "goto keep_in"]
+    told = (
+        f"ct direction reply ct mark & 0x00000001 != 0 ct label {number} "
+        f"meta mark set meta mark & 0xffffff00 | 0x{number:08x}"
+    )
+    assert chain(compiled.text, "turn") == ["type filter hook prerouting priority mangle; policy accept;", told]
+    assert chain(compiled.text, "turn_own") == ["type route hook output priority mangle; policy accept;", told]
+
+
+def test_a_way_of_answers_keeps_its_number_when_others_come() -> None:
+    ways = [ReplyTo(f"em{number}", IPv4Address(f"198.51.100.{number}")) for number in range(127)]
+    rules = [Rule(Action.PASS, Direction.IN, keep=Keep.STATE, reply_to=way) for way in ways]
+    alone = detours(PfSetup({"": Ruleset(filter=(rules[0],))}))
+    assert alone[ways[0]] == detours(PfSetup({"": Ruleset(filter=tuple(rules[:3]))}))[ways[0]]
+    assert sorted(detours(PfSetup({"": Ruleset(filter=tuple(rules))})).values()) == list(range(1, 128))
+
+
 # --- limits ---
 
 
@@ -201,7 +229,7 @@ def chain(text: str, name: str) -> list[str]:
 def test_states_are_counted_before_they_are_made() -> None:
     rule = limiting(StateOptions(max=9, max_src_nodes=5, max_src_states=3))
     compiled = compile_setup(PfSetup({"": Ruleset(filter=(rule,))}))
-    assert chain(compiled.text, "end_in_pass_keep_plain_1")[-2:] == ["jump limit1", "goto keep_in"]
+    assert chain(compiled.text, "end_in_pass_keep_plain_1_0")[-2:] == ["jump limit1", "goto keep_in"]
     assert chain(compiled.text, "limit1") == [
         "ct count over 9 drop",
         "add @sources1_4 { ip saddr ct count 3 } return",

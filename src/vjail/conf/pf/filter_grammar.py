@@ -6,6 +6,7 @@ Sources: pfrule, scrubrule, antispoof and filter_opts of sbin/pfctl/parse.y, 13.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
 
 from vjail.conf.pf.expand import Lists, expand
 from vjail.conf.pf.fields import Fields
@@ -19,7 +20,9 @@ from vjail.conf.pf.rules import (
     Family,
     InterfaceAddress,
     Keep,
+    NetAddress,
     Part,
+    ReplyTo,
     Rule,
     StateOptions,
     TcpFlags,
@@ -76,8 +79,7 @@ class FilterGrammar:
         rule = replace(rule, direction=fields.direction())
         log, quick = self.fields.log_quick()
         interfaces = fields.interfaces()
-        if tokens.at("route-to", "reply-to", "dup-to", "fastroute"):
-            tokens.unsupported(tokens.take().text)
+        interface, answers = self._reply_to(rule)
         family = fields.family()
         protocols = fields.protocols()
         sides = fields.from_to()
@@ -86,20 +88,53 @@ class FilterGrammar:
         options = self.filter_options()
         self.check_flags(options, protocols)
         keep = options.keep if options.keep is not None else Keep.STATE if action is Action.PASS else Keep.NO
+        if answers and keep is Keep.NO:
+            tokens.unsupported("reply-to without a state")
         flags = options.flags
         if action is Action.PASS and keep is not Keep.NO and not options.flags_given:
             flags = TcpFlags(_SYN, _SYN_ACK)
+        family = decided(decided(family, sides.source.hosts), sides.destination.hosts)
+        if answers:
+            family = decided(family, answers)
+            answers = [each for each in answers if family is None or each.family is family]
+            if not answers:
+                tokens.fail("no routing address with matching address family found.")
+            if len(answers) > 1:
+                tokens.unsupported("reply-to with several gateways")
+            rule = replace(rule, reply_to=ReplyTo(interface, _only_address(answers[0])))
         rule = replace(
             self.with_options(rule, options),
             quick=quick,
             log=log,
-            family=decided(decided(family, sides.source.hosts), sides.destination.hosts),
+            family=family,
             tcp_flags=flags,
             keep=keep,
             state_options=options.state_options,
             allow_opts=options.allow_opts,
         )
         return self.expand(rule, Lists(interfaces, protocols, options.icmp, sides))
+
+    def _reply_to(self, rule: Rule) -> tuple[str, list[Host]]:
+        """`reply-to (INTERFACE GATEWAY)`: the interface, and the gateway's addresses; none where it is not there."""
+        tokens, fields = self.tokens, self.fields
+        if tokens.at("route-to", "dup-to", "fastroute"):
+            tokens.unsupported(tokens.take().text)
+        if not tokens.accept("reply-to"):
+            return "", []
+        if not tokens.accept("("):
+            tokens.unsupported("reply-to without a gateway, or with several,")
+        interface = fields.interface().name
+        found = fields.host()
+        tokens.expect(")")
+        if tokens.at("round-robin", "random", "source-hash", "bitmask", "sticky-address"):
+            tokens.unsupported(f"reply-to with {tokens.take().text}")
+        if rule.direction is None:
+            tokens.fail("direction must be explicit with rules that specify routing")
+        if rule.direction is Direction.OUT or rule.action is not Action.PASS:
+            tokens.unsupported("reply-to in a rule other than `pass in`")
+        if not all(isinstance(each.address, NetAddress) and each.address.network.num_addresses == 1 for each in found):
+            tokens.unsupported("reply-to with a gateway that is not an address")
+        return interface, found
 
     def _block(self, rule: Rule) -> Rule:
         tokens = self.tokens
@@ -314,6 +349,11 @@ class FilterGrammar:
             self.tokens.expect(")")
             return name, True
         return self.fields.interface().name, False
+
+
+def _only_address(host: Host) -> IPv4Address | IPv6Address:
+    assert isinstance(host.address, NetAddress)
+    return host.address.network.network_address
 
 
 def decided(family: Family | None, found: list[Host] | None) -> Family | None:

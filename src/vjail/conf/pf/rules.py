@@ -20,6 +20,8 @@ How a kernel evaluates them (FreeBSD 13.2 sys/netpfil/pf/pf.c, pf_ioctl.c; pf.co
   if any rule in there matched. A `quick` in there ends the whole search.
 - A pass with `keep` makes a state, and so does every translated packet that is passed.
 - `tcp_flags` are looked at in TCP only: a rule for all protocols with flags matches all UDP.
+- What goes out by a state whose rule has `reply_to` leaves by that interface, to that gateway. The routes are asked
+  first, and what they have no way for is lost; it is looked at once more where it then goes out.
 - Limits of a rule (StateOptions) count the states it made. A state above `max`, or of a source above `max_src_states`,
   or of one source more than `max_src_nodes`, is not made, and its packet is dropped. The source is the packet's as the
   rule sees it.
@@ -284,6 +286,14 @@ class StateOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyTo:
+    """The way of what answers: out of an interface, to a gateway, wherever the routes lead."""
+
+    interface: str
+    gateway: IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule, with nothing left to expand. `interface` may be a group's name; `proto` None is every protocol."""
 
@@ -303,6 +313,8 @@ class Rule:
     tos: int | None = None
     keep: Keep = Keep.NO
     state_options: StateOptions = StateOptions()
+    reply_to: ReplyTo | None = None
+    """Only of a pass for what comes in, that keeps state."""
     probability: float | None = None
     """Of a match, above 0 to 1."""
     allow_opts: bool = False

@@ -124,7 +124,7 @@ class PacketFilters:
         """Interfaces have changed: rules that depend on them follow."""
         for number, setup in list(self._in_force.items()):
             interfaces = self._interfaces(number)
-            if interfaces == setup.interfaces:
+            if interfaces == setup.interfaces and not _turns(setup):
                 continue
             self.catch_up(number)
             setup = self._in_force[number]
@@ -262,6 +262,11 @@ class PacketFilters:
         return tuple(self._interfaces_of(number, self._named[number]))
 
 
+def _turns(setup: PfSetup) -> bool:
+    """Whether answers go other ways than by the routes: these are followed whatever changes."""
+    return any(rule.reply_to is not None for ruleset in setup.rulesets.values() for rule in ruleset.filter)
+
+
 def _names_in(vnet: _Vnet) -> frozenset[str] | None:
     """The interfaces and groups that a vnet's rules name; None: all there are."""
     names = set(vnet.options.skip)
@@ -330,6 +335,8 @@ def _interfaces_in(ruleset: Ruleset) -> Iterator[str]:
     for rule in rules_of(ruleset):
         if rule.interface:
             yield rule.interface
+        if rule.reply_to is not None:
+            yield rule.reply_to.interface
     for address in _addresses_in(ruleset):
         if isinstance(address, InterfaceAddress):
             yield address.interface

@@ -133,6 +133,20 @@ class InetLayer:
         if filtered is None:
             return Errno.EACCES
         packet, mark = filtered
+        if packet.reply_to is not None:
+            turned = next((each for each in net.devices.values() if each.ifnet.name == packet.reply_to.interface), None)
+            if turned is None:
+                self._ether.lost(out, mark, Loss.FILTERED)
+                return Errno.EHOSTUNREACH
+            via = packet.reply_to.gateway
+            if turned is not out:
+                out = turned
+                mark = Mark(step, out, f"to {packet.destination} via {via}", mark)
+                filtered = self._filter(net, out, packet, mark, outbound=True)
+                if filtered is None:
+                    return Errno.EACCES
+                packet, mark = filtered
+            packet = replace(packet, reply_to=None)
         if not out.runs:
             self._ether.lost(out, mark, _why_down(out))
             return Errno.ENETDOWN

@@ -9,6 +9,8 @@ import enum
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from vjail.conf.pf.rules import ReplyTo
+
 IP = IPv4Address | IPv6Address
 
 BROADCAST = b"\xff" * 6
@@ -88,6 +90,8 @@ class Packet:
     pieces: int = 0
     tag: str = ""
     """What pf's rules have tagged it with on its way through the host where it is."""
+    reply_to: ReplyTo | None = None
+    """Where pf sends it, whatever the routes say, on its way out of the host where it is."""
 
     @property
     def length(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 
-from vjail.conf.pf.rules import Action, Direction, Keep, Pool, Rule, Ruleset
+from vjail.conf.pf.rules import Action, Direction, Keep, Pool, ReplyTo, Rule, Ruleset
 from vjail.kernel.core.driver import Clock
 from vjail.kernel.core.pf_driver import Overload, PfSetup
 from vjail.kernel.model.devices import Device
@@ -42,6 +42,7 @@ class State:
     expires: float
     tag: str
     tracked: Tracked | None = None
+    reply_to: ReplyTo | None = None
 
 
 class MemoryPacketFilter:
@@ -173,7 +174,8 @@ class Pf:
             ):
                 self._end(state, tracked)
                 return None
-        return self._with(packet, _sides(state, forth=forth)[1], state)
+        passed = self._with(packet, _sides(state, forth=forth)[1], state)
+        return passed if forth else replace(passed, reply_to=state.reply_to)
 
     def _end(self, state: State, tracked: Tracked) -> None:
         """End a state that is one connection too many, with what its rule says of its source."""
@@ -227,6 +229,7 @@ class Pf:
             if self._limits.refuse(by, after.source, self._tracked(by)):
                 return None
             tracked = Tracked(by, after.source)
+        reply_to = by.rule.reply_to if by is not None else None
         if outbound and first != then:
             taken = {state.wire for state in self.living() if state.proto == after.protocol}
             while then in taken:
@@ -234,7 +237,7 @@ class Pf:
             after = _rekeyed(after, then)
         stack, wire = (first, then) if outbound else (then, first)
         until = self._clock.monotonic() + _LIFE
-        self.states.append(State(after.protocol, outbound, stack, wire, until, after.tag, tracked))
+        self.states.append(State(after.protocol, outbound, stack, wire, until, after.tag, tracked, reply_to))
         return after
 
     def _scrubbed(self, device: Device, packet: Packet, outbound: bool) -> Packet:

@@ -8,6 +8,7 @@
     emit        output                            the same for what this host sends
     nat_out     postrouting, srcnat               binat, nat
     depart      postrouting, behind srcnat        rules for `out` for what was translated
+    turn        prerouting, before nat_in         reply-to; turn_own in output
 
 A packet is filtered on its way out before it is translated only where it will not be, since there it can be answered
 with a reset or an ICMP error; in postrouting Linux cannot. Whether it will be is found by the conditions of the nat and
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vjail.conf.pf.rules import Direction, Family, Rule, Ruleset
+from vjail.conf.pf.rules import Direction, Family, ReplyTo, Rule, Ruleset
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.pf.effects import answers, effect
@@ -98,6 +99,8 @@ class Compiled:
     """Whether it may end connections when their handshake is done."""
     overloading: tuple[Overloading, ...]
     flushing: tuple[Flushing, ...]
+    detours: Mapping[ReplyTo, int]
+    """The ways of answers, with the numbers in the marks of what goes there."""
 
     @property
     def text(self) -> str:
@@ -157,6 +160,7 @@ class _Compiler:
             any(self._limits.counting(way) for way in Direction),
             tuple(self._limits.overloading()),
             tuple(self._limits.flushing()),
+            self._names.detours,
         )
 
     # --- hooks ---
@@ -203,7 +207,19 @@ class _Compiler:
                 ],
                 "type filter hook postrouting priority srcnat + 10",
             )
+        self._turn()
         self._scrub()
+
+    def _turn(self) -> None:
+        """Answers that go another way than the routes say are told so before these are asked."""
+        answers = [
+            f"ct direction reply ct mark & {hexadecimal(FORWARD)} != 0 ct label {number} "
+            f"meta mark set meta mark & {hexadecimal(_ALL ^ OTHERS)} | {hexadecimal(number)}"
+            for number in self._names.detours.values()
+        ]
+        if answers:
+            self._chains.add("turn", answers, "type filter hook prerouting priority mangle")
+            self._chains.add("turn_own", answers, "type route hook output priority mangle")
 
     def _skip(self, word: str) -> list[str]:
         skip = self._setup.options.skip
@@ -260,7 +276,8 @@ class _Compiler:
         self._rules += 1
         if self._rules > MOST_RULES:
             raise KernelError(Errno.EBUSY, f"more than {MOST_RULES} rules in one direction")
-        self._actions[self._rules] = effect(rule, limit)
+        detour = self._names.detours[rule.reply_to] if rule.reply_to is not None else 0
+        self._actions[self._rules] = effect(rule, limit, detour)
         return self._rules
 
     def _anchor(self, side: _Side, rule: Rule, matcher: Matcher, depth: int) -> list[str]:
@@ -299,12 +316,15 @@ class _Compiler:
 
     def _end(self, side: _Side, key: str) -> list[str]:
         match key.split("_"):
-            case ["pass", keep, options, *limit]:
+            case ["pass", keep, options, *numbers]:
                 word = side.direction.value
                 refuse = [] if options == "any" else ["ip hdrlength > 5 drop", "exthdr rt exists drop"]
-                if limit:
-                    made = self._limits.made(int(limit[0]))
-                    return [*refuse, f"jump limit{limit[0]}", f"goto keep_{word}{made or ''}"]
+                if numbers:
+                    limit, detour = map(int, numbers)
+                    made = self._limits.made(limit) if limit else 0
+                    before = [f"jump limit{limit}"] if limit else []
+                    before += [f"ct label set {detour}"] if detour else []
+                    return [*refuse, *before, f"goto keep_{word}{made or ''}"]
                 if keep == "keep":
                     return [*refuse, f"goto keep_{word}"]
                 return [*refuse, f"ct status {side.status} goto keep_{word}", "accept"]

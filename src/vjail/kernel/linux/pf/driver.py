@@ -6,13 +6,13 @@ What carries rules out and looks at states is loaded when a vnet has some: most 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
-from vjail.conf.pf.rules import Ruleset
+from vjail.conf.pf.rules import ReplyTo, Ruleset
 from vjail.kernel.core.pf_driver import Overload, PfSetup
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.netlink import NetlinkError, Socket
@@ -49,6 +49,8 @@ class LinuxPacketFilter:
         self._told: dict[int, Held] = {}
         """The sets with who was told of as overloaded in each vnet."""
         self._listening: dict[int, Socket] = {}
+        self._detours: dict[int, Mapping[ReplyTo, int]] = {}
+        """The ways of answers there are in each vnet."""
 
     def check(self, vnet: int, setup: PfSetup) -> None:
         """Raise KernelError where this could not be put into force."""
@@ -62,10 +64,12 @@ class LinuxPacketFilter:
                 from vjail.kernel.linux.pf.compile import removal
 
                 self._nft.load(vnet, removal())
+                self._follow(vnet, {})
                 self.forget(vnet)
             return
         compiled = _compiled(setup)
         before = self._in_force.get(vnet)
+        self._follow(vnet, compiled.detours)
         if compiled != before:
             self._load(vnet, before, compiled, setup)
         told = self._told.pop(vnet, None)
@@ -110,7 +114,8 @@ class LinuxPacketFilter:
     def adopt(self, vnet: int, setup: PfSetup) -> None:
         """This is in force already."""
         if not _is_empty(setup):
-            self._in_force[vnet] = _compiled(setup)
+            compiled = self._in_force[vnet] = _compiled(setup)
+            self._detours[vnet] = compiled.detours
             self._listen(vnet)
 
     def overloads(self, vnet: int) -> Sequence[Overload]:
@@ -124,6 +129,18 @@ class LinuxPacketFilter:
             exceeded.end_states(socket, compiled)
             found, self._told[vnet] = exceeded.overloads(socket, compiled)
         return found
+
+    def _follow(self, vnet: int, wanted: Mapping[ReplyTo, int]) -> None:
+        """Let there be these ways of answers, as the interfaces are now."""
+        before = self._detours.get(vnet, {})
+        if before or wanted:
+            from vjail.kernel.linux.pf import detours
+
+            try:
+                detours.follow(self._vnets[vnet].socket, before, wanted)
+            except NetlinkError as error:
+                raise KernelError(Errno.of_host(error.errno), f"reply-to: {error.strerror}") from None
+            self._detours[vnet] = wanted
 
     # --- hearing of it ---
 
@@ -185,6 +202,7 @@ class LinuxPacketFilter:
         """The vnet has gone, and its table with it."""
         self._in_force.pop(vnet, None)
         self._told.pop(vnet, None)
+        self._detours.pop(vnet, None)
         self._stop_listening(vnet)
 
     @contextmanager

@@ -13,16 +13,16 @@ _UNREACHABLE = {
 _UNREACHABLE6 = {0: "no-route", 1: "admin-prohibited", 3: "addr-unreachable", 4: "port-unreachable"}
 
 
-def effect(rule: Rule, limit: int = 0) -> str:
+def effect(rule: Rule, limit: int = 0, detour: int = 0) -> str:
     """A word for what a rule does in the end; many rules do the same. Raises KernelError where Linux cannot do it.
 
-    `limit` is the number of its limits, if it has some.
+    `limit` is the number of its limits, `detour` that of the way of answers, if it has some.
     """
     if rule.action is Action.PASS:
         options = "any" if rule.allow_opts else "plain"
         if rule.keep is Keep.NO:
             return f"pass_no_{options}"
-        return f"pass_keep_{options}{f'_{limit}' if limit else ''}"
+        return f"pass_keep_{options}_{limit}_{detour}" if limit or detour else f"pass_keep_{options}"
     if rule.answer is Answer.DROP:
         return "drop"
     if rule.answer is Answer.RETURN_RST:

@@ -2,7 +2,7 @@
 
 A packet's mark holds, while it goes through the host, which rule won so far, its tag, and three flags; a connection's
 mark which states it has, with the tag of each, and of rules that limit connections which made it. The eight lowest bits
-of a packet's mark are left alone.
+of a packet's mark are left alone, but where `reply-to` says how it goes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from ipaddress import (
     collapse_addresses,
     summarize_address_range,
 )
+from zlib import crc32
 
 from vjail.conf.pf.hosts import Surroundings, family_of, interface_hosts
-from vjail.conf.pf.rules import Family, InterfaceAddress, NetAddress, Table, TableEntry
+from vjail.conf.pf.rules import Family, InterfaceAddress, NetAddress, ReplyTo, Table, TableEntry
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.errno import Errno, KernelError
 
@@ -34,7 +35,9 @@ TRANSLATED = 0x20000000
 PASSED = 0x40000000
 """A translation rule with `pass` let it through."""
 OTHERS = 0x000000FF
-"""What is left to others."""
+"""What is left to others, but for the number of a way that answers go."""
+_MOST_DETOURS = 127
+"""Labels that a connection has, without the first."""
 
 FORWARD, BACKWARD = 0x1, 0x2
 """Bits of a connection's mark, one for each state it may have.
@@ -87,6 +90,8 @@ class Names:
     """The stem of the sets of each table that a rule refers to, by anchor and name."""
     overloads: dict[tuple[str, str], str] = field(init=False)
     """The stem of the sets of those who got into a table by `overload` since it was loaded, by anchor and name."""
+    detours: dict[ReplyTo, int] = field(init=False)
+    """The number of each way that answers go: a label of connections, the lowest bits of a packet's mark."""
     _around: Surroundings = field(init=False)
     _tables: dict[tuple[str, str], Table] = field(init=False)
 
@@ -99,6 +104,7 @@ class Names:
             for rule in ruleset.filter
             if rule.state_options.overload
         )
+        self.detours = detours(self.setup)
         self.overloads = {key: f"over{number}" for number, key in enumerate(dict.fromkeys(wanted))}
 
     def interfaces(self, names: Iterable[str]) -> str:
@@ -145,6 +151,24 @@ class Names:
                 networks = flattened(self._tables[key].entries, family)
                 found[f"{stem}_{family.value}"] = elements_text(networks) if networks else ""
         return found
+
+
+def detours(setup: PfSetup) -> dict[ReplyTo, int]:
+    """The ways of answers in a setup. Each has, but for clashes, the same number in all: states keep theirs.
+
+    Raises KernelError where there are too many.
+    """
+    rules = [rule for ruleset in setup.rulesets.values() for rule in ruleset.filter]
+    wanted = sorted({rule.reply_to for rule in rules if rule.reply_to is not None}, key=str)
+    if len(wanted) > _MOST_DETOURS:
+        raise KernelError(Errno.EBUSY, f"more than {_MOST_DETOURS} ways for reply-to")
+    found: dict[ReplyTo, int] = {}
+    for each in wanted:
+        number = crc32(str(each).encode()) % _MOST_DETOURS
+        while number + 1 in found.values():
+            number = (number + 1) % _MOST_DETOURS
+        found[each] = number + 1
+    return found
 
 
 def set_text(name: str, family: Family, *properties: str) -> str:
