@@ -96,6 +96,7 @@ class LabHost:
         self._agent = agent
         self._clients: dict[tuple[int, int, int], bool] = {}
         self._listening: dict[int, socket.socket] = {}
+        self._pf_driver: LinuxPacketFilter | None = None
         self.release = release
         self._loop = asyncio.get_running_loop()
         self.vnets = VnetSpaces(lab)
@@ -176,6 +177,8 @@ class LabHost:
         """Let go of everything; what there is of the host goes on."""
         for vnet in list(self._listening):
             self._stop_listening(vnet)
+        if self._pf_driver is not None:
+            self._pf_driver.close()
         self.jails.close()
         self.vnets.close()
         self.space.close()
@@ -208,11 +211,9 @@ class LabHost:
             network=self.network_driver,
             devfs=self.devfs,
         )
+        self._pf_driver = LinuxPacketFilter(self.vnets, self._watch, self._limits_exceeded)
         self.packet_filters = PacketFilters(
-            LinuxPacketFilter(self.vnets, self._watch, self._limits_exceeded),
-            Clock(),
-            self._journal,
-            interfaces_of=self.network.host_interfaces,
+            self._pf_driver, Clock(), self._journal, interfaces_of=self.network.host_interfaces
         )
         self.kernel = Host(
             self.release,

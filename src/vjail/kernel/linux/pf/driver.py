@@ -123,6 +123,8 @@ class LinuxPacketFilter:
         compiled = self._in_force.get(vnet)
         if compiled is None or not compiled.counts_connections:
             return ()
+        # The server before this one may have been listening still when it took over.
+        self._listen(vnet)
         from vjail.kernel.linux.pf import exceeded
 
         with self._conntrack(vnet) as socket:
@@ -164,6 +166,11 @@ class LinuxPacketFilter:
             return
         self._listening[vnet] = socket
         self._watch.add(socket.fileno(), partial(self._heard, vnet))
+
+    def close(self) -> None:
+        """Let go of everything; what is in force goes on."""
+        for vnet in list(self._listening):
+            self._stop_listening(vnet)
 
     def _stop_listening(self, vnet: int) -> None:
         socket = self._listening.pop(vnet, None)
