@@ -111,6 +111,9 @@ GOOD = {
     "pass in on vtnet0 reply-to (vtnet0 10.0.2.2) proto tcp to port 80": [
         "pass in on vtnet0 reply-to (vtnet0 10.0.2.2) inet proto tcp from any to any port = http flags S/SA keep state"
     ],
+    "pass in on vtnet0 route-to (epair0a 192.0.2.9) from 10.0.2.0/24": [
+        "pass in on vtnet0 route-to (epair0a 192.0.2.9) inet from 10.0.2.0/24 to any flags S/SA keep state"
+    ],
     "pass in on vtnet0 reply-to (epair0a fe80::1) inet6": [
         "pass in on vtnet0 reply-to (epair0a fe80::1) inet6 all flags S/SA keep state"
     ],
@@ -161,7 +164,7 @@ BAD = {
     "set require-order maybe": "pf.conf:1: invalid value 'maybe', expected 'yes' or 'no'",
     "set skip on ! lo0": "pf.conf:1: skip on ! <interface> is not supported\n"
     "pf.conf:1: error setting skip interface(s)",
-    "pass in route-to (vtnet0 10.0.2.2)": "pf.conf:1: route-to is not there in vjail's pf (docs/pf.md)",
+    "pass in dup-to (vtnet0 10.0.2.2)": "pf.conf:1: dup-to is not there in vjail's pf (docs/pf.md)",
     "pass reply-to (vtnet0 10.0.2.2)": "pf.conf:1: direction must be explicit with rules that specify routing",
     "pass in reply-to (vtnet0 10.0.2.2) inet6": "pf.conf:1: no routing address with matching address family found.",
     "pass in reply-to { (vtnet0 10.0.2.2) (vtnet0 10.0.2.3) }": (
@@ -169,6 +172,9 @@ BAD = {
     ),
     "pass in reply-to (vtnet0 10.0.2.2) no state": (
         "pf.conf:1: reply-to without a state is not there in vjail's pf (docs/pf.md)"
+    ),
+    "pass out route-to (vtnet0 10.0.2.2)": (
+        "pf.conf:1: route-to in a rule other than `pass in` is not there in vjail's pf (docs/pf.md)"
     ),
     "pass out reply-to (vtnet0 10.0.2.2)": (
         "pf.conf:1: reply-to in a rule other than `pass in` is not there in vjail's pf (docs/pf.md)"

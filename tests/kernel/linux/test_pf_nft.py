@@ -13,6 +13,7 @@ import pytest
 from vjail.conf.pf.rules import (
     Action,
     AnchorRules,
+    Detour,
     Direction,
     Family,
     Keep,
@@ -21,13 +22,13 @@ from vjail.conf.pf.rules import (
     Pool,
     PoolType,
     Reach,
-    ReplyTo,
     Rule,
     Ruleset,
     StateOptions,
     Table,
     TableAddress,
     TableEntry,
+    Turn,
     UnreachedAddress,
 )
 from vjail.kernel.core.journal import NoJournal
@@ -115,7 +116,10 @@ def test_without_nft_rules_are_not_loaded_and_the_package_is_named(monkeypatch: 
             "this machine's kernel has no nft_connlimit "
             "(CONFIG_NFT_CONNLIMIT; for max, max-src-nodes, max-src-states, max-src-conn)",
         ),
-        ("ct label", "this machine's kernel has no labels of connections (CONFIG_NF_CONNTRACK_LABELS; for reply-to)"),
+        (
+            "ct label",
+            "this machine's kernel has no labels of connections (CONFIG_NF_CONNTRACK_LABELS; for route-to, reply-to)",
+        ),
         ("limit rate", "this machine's kernel has no nft_limit (CONFIG_NFT_LIMIT; for max-src-conn-rate)"),
         (
             "log group",
@@ -193,8 +197,8 @@ def test_addresses_without_a_route_are_looked_up_on_the_way_in_only() -> None:
 
 
 def test_answers_are_told_their_way_before_the_routes_are_asked() -> None:
-    way = ReplyTo("em1", IPv4Address("198.51.100.9"))
-    rule = Rule(Action.PASS, Direction.IN, keep=Keep.STATE, reply_to=way)
+    way = Detour(Turn.REPLY_TO, "em1", IPv4Address("198.51.100.9"))
+    rule = Rule(Action.PASS, Direction.IN, keep=Keep.STATE, detour=way)
     compiled = compile_setup(PfSetup({"": Ruleset(filter=(rule,))}))
     number = compiled.detours[way]
     assert chain(compiled.text, f"end_in_pass_keep_plain_0_{number}")[-2:] == [f"ct label set {number}", "goto keep_in"]
@@ -206,9 +210,21 @@ def test_answers_are_told_their_way_before_the_routes_are_asked() -> None:
     assert chain(compiled.text, "turn_own") == ["type route hook output priority mangle; policy accept;", told]
 
 
-def test_a_way_of_answers_keeps_its_number_when_others_come() -> None:
-    ways = [ReplyTo(f"em{number}", IPv4Address(f"198.51.100.{number}")) for number in range(127)]
-    rules = [Rule(Action.PASS, Direction.IN, keep=Keep.STATE, reply_to=way) for way in ways]
+def test_what_begins_is_told_its_way_when_its_state_is_made_and_later() -> None:
+    way = Detour(Turn.ROUTE_TO, "em1", IPv4Address("198.51.100.9"))
+    rule = Rule(Action.PASS, Direction.IN, keep=Keep.STATE, detour=way)
+    compiled = compile_setup(PfSetup({"": Ruleset(filter=(rule,))}))
+    number = compiled.detours[way]
+    told = f"meta mark set meta mark & 0xffffff00 | 0x{number:08x}"
+    assert chain(compiled.text, f"end_in_pass_keep_plain_0_{number}")[-2:] == [told, "goto keep_in"]
+    state = f"ct direction original ct mark & 0x00000001 != 0 ct label {number} {told}"
+    assert chain(compiled.text, "turn") == ["type filter hook prerouting priority mangle; policy accept;", state]
+    assert "turn_own" not in compiled.text
+
+
+def test_a_way_keeps_its_number_when_others_come() -> None:
+    ways = [Detour(Turn.REPLY_TO, f"em{number}", IPv4Address(f"198.51.100.{number}")) for number in range(127)]
+    rules = [Rule(Action.PASS, Direction.IN, keep=Keep.STATE, detour=way) for way in ways]
     alone = detours(PfSetup({"": Ruleset(filter=(rules[0],))}))
     assert alone[ways[0]] == detours(PfSetup({"": Ruleset(filter=tuple(rules[:3]))}))[ways[0]]
     assert sorted(detours(PfSetup({"": Ruleset(filter=tuple(rules))})).values()) == list(range(1, 128))

@@ -6,7 +6,6 @@ Sources: pfrule, scrubrule, antispoof and filter_opts of sbin/pfctl/parse.y, 13.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address
 
 from vjail.conf.pf.expand import Lists, expand
 from vjail.conf.pf.fields import Fields
@@ -16,16 +15,17 @@ from vjail.conf.pf.parts import FromTo, IcmpItem, Interface, PeerList
 from vjail.conf.pf.rules import (
     Action,
     Answer,
+    Detour,
     Direction,
     Family,
     InterfaceAddress,
     Keep,
     NetAddress,
     Part,
-    ReplyTo,
     Rule,
     StateOptions,
     TcpFlags,
+    Turn,
 )
 from vjail.conf.pf.state_grammar import StateGrammar
 from vjail.conf.pf.tokens import Tokens
@@ -51,6 +51,15 @@ class FilterOptions:
     tagged: str = ""
     tagged_not: bool = False
     probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Turned:
+    """Another way as it is written: what `gateways` are, the family of the rule decides."""
+
+    turn: Turn
+    interface: str
+    gateways: list[Host]
 
 
 class FilterGrammar:
@@ -79,7 +88,7 @@ class FilterGrammar:
         rule = replace(rule, direction=fields.direction())
         log, quick = self.fields.log_quick()
         interfaces = fields.interfaces()
-        interface, answers = self._reply_to(rule)
+        turned = self._detour(rule)
         family = fields.family()
         protocols = fields.protocols()
         sides = fields.from_to()
@@ -88,20 +97,15 @@ class FilterGrammar:
         options = self.filter_options()
         self.check_flags(options, protocols)
         keep = options.keep if options.keep is not None else Keep.STATE if action is Action.PASS else Keep.NO
-        if answers and keep is Keep.NO:
-            tokens.unsupported("reply-to without a state")
+        if turned is not None and keep is Keep.NO:
+            tokens.unsupported(f"{turned.turn.value} without a state")
         flags = options.flags
         if action is Action.PASS and keep is not Keep.NO and not options.flags_given:
             flags = TcpFlags(_SYN, _SYN_ACK)
         family = decided(decided(family, sides.source.hosts), sides.destination.hosts)
-        if answers:
-            family = decided(family, answers)
-            answers = [each for each in answers if family is None or each.family is family]
-            if not answers:
-                tokens.fail("no routing address with matching address family found.")
-            if len(answers) > 1:
-                tokens.unsupported("reply-to with several gateways")
-            rule = replace(rule, reply_to=ReplyTo(interface, _only_address(answers[0])))
+        if turned is not None:
+            family = decided(family, turned.gateways)
+            rule = replace(rule, detour=self._chosen(turned, family))
         rule = replace(
             self.with_options(rule, options),
             quick=quick,
@@ -114,27 +118,39 @@ class FilterGrammar:
         )
         return self.expand(rule, Lists(interfaces, protocols, options.icmp, sides))
 
-    def _reply_to(self, rule: Rule) -> tuple[str, list[Host]]:
-        """`reply-to (INTERFACE GATEWAY)`: the interface, and the gateway's addresses; none where it is not there."""
+    def _detour(self, rule: Rule) -> _Turned | None:
+        """`route-to (INTERFACE GATEWAY)`, `reply-to …`, or nothing."""
         tokens, fields = self.tokens, self.fields
-        if tokens.at("route-to", "dup-to", "fastroute"):
+        if tokens.at("dup-to", "fastroute"):
             tokens.unsupported(tokens.take().text)
-        if not tokens.accept("reply-to"):
-            return "", []
+        word = tokens.accept("route-to", "reply-to")
+        if word is None:
+            return None
         if not tokens.accept("("):
-            tokens.unsupported("reply-to without a gateway, or with several,")
+            tokens.unsupported(f"{word} without a gateway, or with several,")
         interface = fields.interface().name
-        found = fields.host()
+        gateways = fields.host()
         tokens.expect(")")
         if tokens.at("round-robin", "random", "source-hash", "bitmask", "sticky-address"):
-            tokens.unsupported(f"reply-to with {tokens.take().text}")
+            tokens.unsupported(f"{word} with {tokens.take().text}")
         if rule.direction is None:
             tokens.fail("direction must be explicit with rules that specify routing")
         if rule.direction is Direction.OUT or rule.action is not Action.PASS:
-            tokens.unsupported("reply-to in a rule other than `pass in`")
-        if not all(isinstance(each.address, NetAddress) and each.address.network.num_addresses == 1 for each in found):
-            tokens.unsupported("reply-to with a gateway that is not an address")
-        return interface, found
+            tokens.unsupported(f"{word} in a rule other than `pass in`")
+        return _Turned(Turn(word), interface, gateways)
+
+    def _chosen(self, turned: _Turned, family: Family | None) -> Detour:
+        """The way by the one gateway that is of the rule's family."""
+        tokens, word = self.tokens, turned.turn.value
+        found = [each for each in turned.gateways if family is None or each.family in (None, family)]
+        if not found:
+            tokens.fail("no routing address with matching address family found.")
+        if len(found) > 1:
+            tokens.unsupported(f"{word} with several gateways")
+        address = found[0].address
+        if not isinstance(address, NetAddress) or address.network.num_addresses > 1:
+            tokens.unsupported(f"{word} with a gateway that is not an address")
+        return Detour(turned.turn, turned.interface, address.network.network_address)
 
     def _block(self, rule: Rule) -> Rule:
         tokens = self.tokens
@@ -349,11 +365,6 @@ class FilterGrammar:
             self.tokens.expect(")")
             return name, True
         return self.fields.interface().name, False
-
-
-def _only_address(host: Host) -> IPv4Address | IPv6Address:
-    assert isinstance(host.address, NetAddress)
-    return host.address.network.network_address
 
 
 def decided(family: Family | None, found: list[Host] | None) -> Family | None:

@@ -77,8 +77,8 @@ def _parts(rule: Rule, names: Names, anchor: str, number: int | None) -> Iterato
         yield " quick"
     if rule.interface:
         yield f" on {'! ' if rule.interface_not else ''}{rule.interface}"
-    if rule.reply_to is not None:
-        yield f" reply-to ({rule.reply_to.interface} {rule.reply_to.gateway})"
+    if rule.detour is not None:
+        yield f" {rule.detour.turn.value} ({rule.detour.interface} {rule.detour.gateway})"
     if rule.family is not None:
         yield " inet" if rule.family is Family.INET else " inet6"
     if rule.proto is not None:

@@ -20,8 +20,9 @@ How a kernel evaluates them (FreeBSD 13.2 sys/netpfil/pf/pf.c, pf_ioctl.c; pf.co
   if any rule in there matched. A `quick` in there ends the whole search.
 - A pass with `keep` makes a state, and so does every translated packet that is passed.
 - `tcp_flags` are looked at in TCP only: a rule for all protocols with flags matches all UDP.
-- What goes out by a state whose rule has `reply_to` leaves by that interface, to that gateway. The routes are asked
-  first, and what they have no way for is lost; it is looked at once more where it then goes out.
+- With a `detour` what comes in by a state of the rule (ROUTE_TO), or goes out by it as an answer (REPLY_TO), leaves by
+  that interface, to that gateway, looked at once more where it goes out. ROUTE_TO asks no routes, not even whether the
+  packet is for this host or whether it forwards; before REPLY_TO they are asked, and what has no way by them is lost.
 - Limits of a rule (StateOptions) count the states it made. A state above `max`, or of a source above `max_src_states`,
   or of one source more than `max_src_nodes`, is not made, and its packet is dropped. The source is the packet's as the
   rule sees it.
@@ -285,10 +286,18 @@ class StateOptions:
         return bool(self.max_src_conn or self.max_src_conn_rate[0])
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyTo:
-    """The way of what answers: out of an interface, to a gateway, wherever the routes lead."""
+class Turn(enum.Enum):
+    """Which packets of a state go another way: those of who began, or those that answer."""
 
+    ROUTE_TO = "route-to"
+    REPLY_TO = "reply-to"
+
+
+@dataclass(frozen=True, slots=True)
+class Detour:
+    """The way of some packets: out of an interface, to a gateway, wherever the routes lead."""
+
+    turn: Turn
     interface: str
     gateway: IPv4Address | IPv6Address
 
@@ -313,7 +322,7 @@ class Rule:
     tos: int | None = None
     keep: Keep = Keep.NO
     state_options: StateOptions = StateOptions()
-    reply_to: ReplyTo | None = None
+    detour: Detour | None = None
     """Only of a pass for what comes in, that keeps state."""
     probability: float | None = None
     """Of a match, above 0 to 1."""

@@ -263,8 +263,8 @@ class PacketFilters:
 
 
 def _turns(setup: PfSetup) -> bool:
-    """Whether answers go other ways than by the routes: these are followed whatever changes."""
-    return any(rule.reply_to is not None for ruleset in setup.rulesets.values() for rule in ruleset.filter)
+    """Whether packets go other ways than by the routes: these are followed whatever changes."""
+    return any(rule.detour is not None for ruleset in setup.rulesets.values() for rule in ruleset.filter)
 
 
 def _names_in(vnet: _Vnet) -> frozenset[str] | None:
@@ -335,8 +335,8 @@ def _interfaces_in(ruleset: Ruleset) -> Iterator[str]:
     for rule in rules_of(ruleset):
         if rule.interface:
             yield rule.interface
-        if rule.reply_to is not None:
-            yield rule.reply_to.interface
+        if rule.detour is not None:
+            yield rule.detour.interface
     for address in _addresses_in(ruleset):
         if isinstance(address, InterfaceAddress):
             yield address.interface

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
+from vjail.conf.pf.rules import Detour
 from vjail.kernel.core.driver import Clock
 from vjail.kernel.core.fib import NOWHERE
 from vjail.kernel.core.fib import Entry as Route
@@ -124,36 +125,40 @@ class InetLayer:
         return self._leave(net, route, packet, mark, Step.SENT)
 
     def _leave(self, net: Net, route: Route, packet: Packet, mark: Mark | None, step: Step) -> Errno | None:
-        """Out of the interface a route names, through the filter, to the gateway or the destination itself."""
-        out = net.devices[route.out]
+        """Out of the interface a route names, to the gateway or the destination itself."""
         via = route.gateway if RouteFlag.GATEWAY in route.flags and route.gateway is not None else None
+        return self._out(net, net.devices[route.out], via, packet, mark, step, route.mtu)
+
+    def _turn(self, net: Net, detour: Detour, packet: Packet, mark: Mark | None, step: Step) -> Errno | None:
+        """pf_route: out of the interface that a rule names, to its gateway; without the interface nowhere."""
+        packet = replace(packet, detour=None)
+        out = next((each for each in net.devices.values() if each.ifnet.name == detour.interface), None)
+        if out is None:
+            self._ether.lost(_any(net), mark, Loss.FILTERED)
+            return Errno.EHOSTUNREACH
+        return self._out(net, out, detour.gateway, packet, mark, step)
+
+    def _out(
+        self, net: Net, out: Device, via: IP | None, packet: Packet, mark: Mark | None, step: Step, route_mtu: int = 0
+    ) -> Errno | None:
+        """Out of an interface, through the filter, to a gateway or the destination itself."""
         detail = f"to {packet.destination}" + (f" via {via}" if via is not None else "")
         mark = Mark(step, out, detail, mark)
         filtered = self._filter(net, out, packet, mark, outbound=True)
         if filtered is None:
             return Errno.EACCES
         packet, mark = filtered
-        if packet.reply_to is not None:
-            turned = next((each for each in net.devices.values() if each.ifnet.name == packet.reply_to.interface), None)
-            if turned is None:
-                self._ether.lost(out, mark, Loss.FILTERED)
-                return Errno.EHOSTUNREACH
-            via = packet.reply_to.gateway
-            if turned is not out:
-                out = turned
-                mark = Mark(step, out, f"to {packet.destination} via {via}", mark)
-                filtered = self._filter(net, out, packet, mark, outbound=True)
-                if filtered is None:
-                    return Errno.EACCES
-                packet, mark = filtered
-            packet = replace(packet, reply_to=None)
+        detour = packet.detour
+        if detour is not None and (detour.interface, detour.gateway) != (out.ifnet.name, via):
+            return self._turn(net, detour, packet, mark, step)
+        packet = replace(packet, detour=None)
         if not out.runs:
             self._ether.lost(out, mark, _why_down(out))
             return Errno.ENETDOWN
         if packet.destination.version == 6 and Nd6.IFDISABLED in out.ifnet.nd6:
             self._ether.lost(out, mark, Loss.DISABLED)
             return Errno.ENETDOWN
-        mtu = min(out.ifnet.mtu, route.mtu) if route.mtu else out.ifnet.mtu
+        mtu = min(out.ifnet.mtu, route_mtu) if route_mtu else out.ifnet.mtu
         if packet.length > mtu:
             if packet.dont_fragment or (packet.destination.version == 6 and step is Step.FORWARDED):
                 self._ether.lost(out, mark, Loss.TOO_BIG, f"{packet.length} > {mtu}")
@@ -317,6 +322,9 @@ class InetLayer:
             if filtered is None:
                 return
             packet, mark = filtered
+            if packet.detour is not None:
+                self._turn(net, packet.detour, packet, mark, Step.FORWARDED)
+                return
         own = self._is_ours(net, device, packet.destination)
         if own is None:
             self._ether.lost(device, mark, Loss.TENTATIVE, str(packet.destination))

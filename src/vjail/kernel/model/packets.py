@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from vjail.conf.pf.rules import ReplyTo
+from vjail.conf.pf.rules import Detour
 
 IP = IPv4Address | IPv6Address
 
@@ -90,8 +90,8 @@ class Packet:
     pieces: int = 0
     tag: str = ""
     """What pf's rules have tagged it with on its way through the host where it is."""
-    reply_to: ReplyTo | None = None
-    """Where pf sends it, whatever the routes say, on its way out of the host where it is."""
+    detour: Detour | None = None
+    """Where pf sends it, whatever the routes say, from the host where it is."""
 
     @property
     def length(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 
-from vjail.conf.pf.rules import Action, Direction, Keep, Pool, ReplyTo, Rule, Ruleset
+from vjail.conf.pf.rules import Action, Detour, Direction, Keep, Pool, Rule, Ruleset, Turn
 from vjail.kernel.core.driver import Clock
 from vjail.kernel.core.pf_driver import Overload, PfSetup
 from vjail.kernel.model.devices import Device
@@ -42,7 +42,7 @@ class State:
     expires: float
     tag: str
     tracked: Tracked | None = None
-    reply_to: ReplyTo | None = None
+    detour: Detour | None = None
 
 
 class MemoryPacketFilter:
@@ -175,7 +175,7 @@ class Pf:
                 self._end(state, tracked)
                 return None
         passed = self._with(packet, _sides(state, forth=forth)[1], state)
-        return passed if forth else replace(passed, reply_to=state.reply_to)
+        return _on_its_way(passed, state, forth=forth)
 
     def _end(self, state: State, tracked: Tracked) -> None:
         """End a state that is one connection too many, with what its rule says of its source."""
@@ -229,7 +229,7 @@ class Pf:
             if self._limits.refuse(by, after.source, self._tracked(by)):
                 return None
             tracked = Tracked(by, after.source)
-        reply_to = by.rule.reply_to if by is not None else None
+        detour = by.rule.detour if by is not None else None
         if outbound and first != then:
             taken = {state.wire for state in self.living() if state.proto == after.protocol}
             while then in taken:
@@ -237,8 +237,9 @@ class Pf:
             after = _rekeyed(after, then)
         stack, wire = (first, then) if outbound else (then, first)
         until = self._clock.monotonic() + _LIFE
-        self.states.append(State(after.protocol, outbound, stack, wire, until, after.tag, tracked, reply_to))
-        return after
+        state = State(after.protocol, outbound, stack, wire, until, after.tag, tracked, detour)
+        self.states.append(state)
+        return _on_its_way(after, state, forth=True)
 
     def _scrubbed(self, device: Device, packet: Packet, outbound: bool) -> Packet:
         """What the first scrub rule that matches writes into the header, as far as packets here have it."""
@@ -331,6 +332,12 @@ def _key(packet: Packet) -> Key | None:
         case Icmp(ident=ident, about=None):
             return packet.source, ident, packet.destination, ident
     return None
+
+
+def _on_its_way(packet: Packet, state: State, *, forth: bool) -> Packet:
+    """A packet of a state with the way that its rule sends it."""
+    turn = Turn.ROUTE_TO if forth else Turn.REPLY_TO
+    return packet if state.detour is None or state.detour.turn is not turn else replace(packet, detour=state.detour)
 
 
 def _sides(state: State, *, forth: bool) -> tuple[Key, Key]:

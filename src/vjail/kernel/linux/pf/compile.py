@@ -8,7 +8,7 @@
     emit        output                            the same for what this host sends
     nat_out     postrouting, srcnat               binat, nat
     depart      postrouting, behind srcnat        rules for `out` for what was translated
-    turn        prerouting, before nat_in         reply-to; turn_own in output
+    turn        prerouting, before nat_in         route-to, reply-to; turn_own in output
 
 A packet is filtered on its way out before it is translated only where it will not be, since there it can be answered
 with a reset or an ICMP error; in postrouting Linux cannot. Whether it will be is found by the conditions of the nat and
@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vjail.conf.pf.rules import Direction, Family, ReplyTo, Rule, Ruleset
+from vjail.conf.pf.rules import Detour, Direction, Family, Rule, Ruleset, Turn
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.pf.effects import answers, effect
@@ -99,8 +99,8 @@ class Compiled:
     """Whether it may end connections when their handshake is done."""
     overloading: tuple[Overloading, ...]
     flushing: tuple[Flushing, ...]
-    detours: Mapping[ReplyTo, int]
-    """The ways of answers, with the numbers in the marks of what goes there."""
+    detours: Mapping[Detour, int]
+    """The ways by route-to and reply-to, with the numbers in the marks of what goes there."""
 
     @property
     def text(self) -> str:
@@ -211,15 +211,22 @@ class _Compiler:
         self._scrub()
 
     def _turn(self) -> None:
-        """Answers that go another way than the routes say are told so before these are asked."""
-        answers = [
-            f"ct direction reply ct mark & {hexadecimal(FORWARD)} != 0 ct label {number} "
-            f"meta mark set meta mark & {hexadecimal(_ALL ^ OTHERS)} | {hexadecimal(number)}"
-            for number in self._names.detours.values()
-        ]
-        if answers:
-            self._chains.add("turn", answers, "type filter hook prerouting priority mangle")
-            self._chains.add("turn_own", answers, "type route hook output priority mangle")
+        """What goes another way than the routes say is told so before these are asked."""
+        state = f"ct mark & {hexadecimal(FORWARD)} != 0"
+        told = {
+            turn: [
+                f"ct direction {'original' if turn is Turn.ROUTE_TO else 'reply'} {state} ct label {number} "
+                f"{_turned(number)}"
+                for way, number in self._names.detours.items()
+                if way.turn is turn
+            ]
+            for turn in Turn
+        }
+        if self._names.detours:
+            both = [*told[Turn.ROUTE_TO], *told[Turn.REPLY_TO]]
+            self._chains.add("turn", both, "type filter hook prerouting priority mangle")
+        if told[Turn.REPLY_TO]:
+            self._chains.add("turn_own", told[Turn.REPLY_TO], "type route hook output priority mangle")
 
     def _skip(self, word: str) -> list[str]:
         skip = self._setup.options.skip
@@ -276,7 +283,7 @@ class _Compiler:
         self._rules += 1
         if self._rules > MOST_RULES:
             raise KernelError(Errno.EBUSY, f"more than {MOST_RULES} rules in one direction")
-        detour = self._names.detours[rule.reply_to] if rule.reply_to is not None else 0
+        detour = self._names.detours[rule.detour] if rule.detour is not None else 0
         self._actions[self._rules] = effect(rule, limit, detour)
         return self._rules
 
@@ -323,7 +330,9 @@ class _Compiler:
                     limit, detour = map(int, numbers)
                     made = self._limits.made(limit) if limit else 0
                     before = [f"jump limit{limit}"] if limit else []
-                    before += [f"ct label set {detour}"] if detour else []
+                    if detour:
+                        before.append(f"ct label set {detour}")
+                        before += [_turned(detour)] if self._names.turn(detour) is Turn.ROUTE_TO else []
                     return [*refuse, *before, f"goto keep_{word}{made or ''}"]
                 if keep == "keep":
                     return [*refuse, f"goto keep_{word}"]
@@ -443,6 +452,11 @@ class _Compiler:
                 self._chains.add(chain, _cleaned(rule))
                 written += lines(matcher.alternatives(rule), f"goto {chain}")
             self._chains.add(name, [*self._skip(word), *written], f"type filter hook {hook}")
+
+
+def _turned(number: int) -> str:
+    """A packet is told the number of its way."""
+    return f"meta mark set meta mark & {hexadecimal(_ALL ^ OTHERS)} | {hexadecimal(number)}"
 
 
 def _cleaned(rule: Rule) -> list[str]:

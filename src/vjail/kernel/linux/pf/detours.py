@@ -1,4 +1,4 @@
-"""The ways that `reply-to` names: routing tables of their own, for packets with a number in their mark (names.py).
+"""The ways that `route-to` and `reply-to` name: routing tables for packets with a number in their mark (names.py).
 
 Source: linux/fib_rules.h, linux/rtnetlink.h.
 """
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 
-from vjail.conf.pf.rules import ReplyTo
+from vjail.conf.pf.rules import Detour
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux import links
 from vjail.kernel.linux import netlink as nl
@@ -30,7 +30,7 @@ _NO_WAY = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL)
 """The interface is down, or knows no address of the family: what would go there goes by the other routes."""
 
 
-def follow(socket: Socket, before: Mapping[ReplyTo, int], wanted: Mapping[ReplyTo, int]) -> None:
+def follow(socket: Socket, before: Mapping[Detour, int], wanted: Mapping[Detour, int]) -> None:
     """Let there be these ways instead of those, as far as their interfaces are up. Raises KernelError."""
     for way, number in before.items():
         if wanted.get(way) != number:
@@ -42,13 +42,13 @@ def follow(socket: Socket, before: Mapping[ReplyTo, int], wanted: Mapping[ReplyT
         _add(socket, way, number, devices.get(way.interface))
 
 
-def _add(socket: Socket, way: ReplyTo, number: int, device: int | None) -> None:
+def _add(socket: Socket, way: Detour, number: int, device: int | None) -> None:
     family = _family(way.gateway)
     rule = _rule(family, number)
     try:
         socket.request(Request(_NEW_RULE, rule, nl.NLM_F_CREATE | nl.NLM_F_EXCL, tolerate=(errno.EEXIST,)))
     except NetlinkError as error:
-        lacking = "this machine's kernel has no rules for routes (CONFIG_IP_MULTIPLE_TABLES; for reply-to)"
+        lacking = "this machine's kernel has no rules for routes (CONFIG_IP_MULTIPLE_TABLES; for route-to, reply-to)"
         raise KernelError(Errno.EOPNOTSUPP, lacking) from error
     if device is None:
         return
@@ -58,7 +58,7 @@ def _add(socket: Socket, way: ReplyTo, number: int, device: int | None) -> None:
     socket.request(Request(nl.RTM_NEWROUTE, body, nl.NLM_F_CREATE | nl.NLM_F_REPLACE, tolerate=_NO_WAY))
 
 
-def _remove(socket: Socket, way: ReplyTo, number: int) -> None:
+def _remove(socket: Socket, way: Detour, number: int) -> None:
     family = _family(way.gateway)
     socket.request(Request(_DELETE_RULE, _rule(family, number), tolerate=(errno.ENOENT,)))
     body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, _UNIVERSE, _UNICAST, 0)

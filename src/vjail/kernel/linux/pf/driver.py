@@ -12,7 +12,7 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
-from vjail.conf.pf.rules import ReplyTo, Ruleset
+from vjail.conf.pf.rules import Detour, Ruleset
 from vjail.kernel.core.pf_driver import Overload, PfSetup
 from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.linux.netlink import NetlinkError, Socket
@@ -49,8 +49,8 @@ class LinuxPacketFilter:
         self._told: dict[int, Held] = {}
         """The sets with who was told of as overloaded in each vnet."""
         self._listening: dict[int, Socket] = {}
-        self._detours: dict[int, Mapping[ReplyTo, int]] = {}
-        """The ways of answers there are in each vnet."""
+        self._detours: dict[int, Mapping[Detour, int]] = {}
+        """The ways by route-to and reply-to that there are in each vnet."""
 
     def check(self, vnet: int, setup: PfSetup) -> None:
         """Raise KernelError where this could not be put into force."""
@@ -132,8 +132,8 @@ class LinuxPacketFilter:
             found, self._told[vnet] = exceeded.overloads(socket, compiled)
         return found
 
-    def _follow(self, vnet: int, wanted: Mapping[ReplyTo, int]) -> None:
-        """Let there be these ways of answers, as the interfaces are now."""
+    def _follow(self, vnet: int, wanted: Mapping[Detour, int]) -> None:
+        """Let there be these ways, as the interfaces are now."""
         before = self._detours.get(vnet, {})
         if before or wanted:
             from vjail.kernel.linux.pf import detours
@@ -141,7 +141,7 @@ class LinuxPacketFilter:
             try:
                 detours.follow(self._vnets[vnet].socket, before, wanted)
             except NetlinkError as error:
-                raise KernelError(Errno.of_host(error.errno), f"reply-to: {error.strerror}") from None
+                raise KernelError(Errno.of_host(error.errno), f"route-to, reply-to: {error.strerror}") from None
             self._detours[vnet] = wanted
 
     # --- hearing of it ---

@@ -16,7 +16,7 @@ _UNREACHABLE6 = {0: "no-route", 1: "admin-prohibited", 3: "addr-unreachable", 4:
 def effect(rule: Rule, limit: int = 0, detour: int = 0) -> str:
     """A word for what a rule does in the end; many rules do the same. Raises KernelError where Linux cannot do it.
 
-    `limit` is the number of its limits, `detour` that of the way of answers, if it has some.
+    `limit` is the number of its limits, `detour` that of its way by route-to or reply-to, if it has some.
     """
     if rule.action is Action.PASS:
         options = "any" if rule.allow_opts else "plain"

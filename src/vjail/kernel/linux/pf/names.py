@@ -2,7 +2,7 @@
 
 A packet's mark holds, while it goes through the host, which rule won so far, its tag, and three flags; a connection's
 mark which states it has, with the tag of each, and of rules that limit connections which made it. The eight lowest bits
-of a packet's mark are left alone, but where `reply-to` says how it goes.
+of a packet's mark are left alone, but where `route-to` or `reply-to` says how it goes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ipaddress import (
 from zlib import crc32
 
 from vjail.conf.pf.hosts import Surroundings, family_of, interface_hosts
-from vjail.conf.pf.rules import Family, InterfaceAddress, NetAddress, ReplyTo, Table, TableEntry
+from vjail.conf.pf.rules import Detour, Family, InterfaceAddress, NetAddress, Table, TableEntry, Turn
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.errno import Errno, KernelError
 
@@ -35,7 +35,7 @@ TRANSLATED = 0x20000000
 PASSED = 0x40000000
 """A translation rule with `pass` let it through."""
 OTHERS = 0x000000FF
-"""What is left to others, but for the number of a way that answers go."""
+"""What is left to others, but for the number of a way by route-to or reply-to."""
 _MOST_DETOURS = 127
 """Labels that a connection has, without the first."""
 
@@ -90,8 +90,8 @@ class Names:
     """The stem of the sets of each table that a rule refers to, by anchor and name."""
     overloads: dict[tuple[str, str], str] = field(init=False)
     """The stem of the sets of those who got into a table by `overload` since it was loaded, by anchor and name."""
-    detours: dict[ReplyTo, int] = field(init=False)
-    """The number of each way that answers go: a label of connections, the lowest bits of a packet's mark."""
+    detours: dict[Detour, int] = field(init=False)
+    """The number of each way by route-to or reply-to: a label of connections, the lowest bits of a packet's mark."""
     _around: Surroundings = field(init=False)
     _tables: dict[tuple[str, str], Table] = field(init=False)
 
@@ -143,6 +143,10 @@ class Names:
         key = next((key for key in ((anchor, name), ("", name)) if key in self._tables), None)
         return flattened(self._tables[key].entries, family) if key is not None else []
 
+    def turn(self, number: int) -> Turn:
+        """Which packets go the way with this number."""
+        return next(way.turn for way, each in self.detours.items() if each == number)
+
     def elements(self) -> dict[str, str]:
         """What the sets of the tables that were referred to hold, by their names; empty: nothing."""
         found: dict[str, str] = {}
@@ -153,16 +157,16 @@ class Names:
         return found
 
 
-def detours(setup: PfSetup) -> dict[ReplyTo, int]:
-    """The ways of answers in a setup. Each has, but for clashes, the same number in all: states keep theirs.
+def detours(setup: PfSetup) -> dict[Detour, int]:
+    """The ways by route-to and reply-to in a setup. Each has the same number in all, but for clashes: states keep it.
 
     Raises KernelError where there are too many.
     """
     rules = [rule for ruleset in setup.rulesets.values() for rule in ruleset.filter]
-    wanted = sorted({rule.reply_to for rule in rules if rule.reply_to is not None}, key=str)
+    wanted = sorted({rule.detour for rule in rules if rule.detour is not None}, key=str)
     if len(wanted) > _MOST_DETOURS:
-        raise KernelError(Errno.EBUSY, f"more than {_MOST_DETOURS} ways for reply-to")
-    found: dict[ReplyTo, int] = {}
+        raise KernelError(Errno.EBUSY, f"more than {_MOST_DETOURS} ways for route-to and reply-to")
+    found: dict[Detour, int] = {}
     for each in wanted:
         number = crc32(str(each).encode()) % _MOST_DETOURS
         while number + 1 in found.values():

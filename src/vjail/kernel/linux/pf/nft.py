@@ -26,7 +26,7 @@ _FEATURES = (
     ("nft_hash (CONFIG_NFT_HASH)", "type filter hook forward priority 0", "jhash ip saddr mod 2 1"),
     ("nft_fib_inet (CONFIG_NFT_FIB_INET)", "type filter hook prerouting priority 0", "fib saddr oif missing"),
     (
-        "labels of connections (CONFIG_NF_CONNTRACK_LABELS; for reply-to)",
+        "labels of connections (CONFIG_NF_CONNTRACK_LABELS; for route-to, reply-to)",
         "type filter hook prerouting priority 0",
         "ct label set 1",
     ),
