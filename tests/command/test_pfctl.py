@@ -131,6 +131,22 @@ def test_tables(lab: Rehearsal) -> None:
     assert said(lab, "-t jails -T show") == "   10.0.0.2\n   10.0.0.7\n"
 
 
+def test_entries_of_a_table_expire(lab: Rehearsal) -> None:
+    said(lab, "-f -", "table <old> persist { 10.0.0.1 }\n")
+    lab.settle(100)
+    said(lab, "-t old -T add 10.0.0.2")
+    assert said(lab, "-t old -T expire 3600") == "0/0 addresses expired.\n"
+    lab.settle(3550)
+    assert said(lab, "-t old -T expire 3600") == "1/1 addresses expired.\n"
+    assert said(lab, "-t old -T show") == "   10.0.0.2\n"
+    said(lab, "-t old -T replace 10.0.0.2 10.0.0.3")
+    lab.settle(60)
+    assert said(lab, "-t old -T expire 3600") == "1/1 addresses expired.\n"
+    assert said(lab, "-t old -T show") == "   10.0.0.3\n"
+    assert said(lab, "-t old -T expire soon").startswith("pfctl: expiry time: invalid")
+    assert said(lab, "-t none -T expire 5") == "pfctl: Table does not exist.\nexit 1\n"
+
+
 def test_a_table_that_nothing_refers_to_goes_unless_it_persists(lab: Rehearsal) -> None:
     said(lab, "-f -", "table <a> { 10.0.0.1 }\ntable <b> persist\ntable <c> { 10.0.0.1 }\npass from <a>\n")
     assert said(lab, "-s Tables") == "a\nb\n"

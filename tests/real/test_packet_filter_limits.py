@@ -139,7 +139,8 @@ def test_who_opens_too_many_connections_gets_into_the_table_and_is_cut_off(hosts
     assert hosts.on("server", "pfctl -t bad -T delete 192.0.2.9 2>&1") == "1/1 addresses deleted.\n"
     assert hosts.table() == []
     assert hosts.call(_CALLER, 22, "served served served silent lost") == "served served served silent lost"
-    hosts.on("server", "pfctl -t bad -T flush 2>&1")
+    assert hosts.on("server", "pfctl -t bad -T expire 3600 2>&1") == "0/0 addresses expired.\n"
+    assert hosts.on("server", "pfctl -t bad -T expire 0 2>&1") == "1/1 addresses expired.\n"
     assert hosts.call(_CALLER, 22, "served") == "served"
     # What others have counts on while the table changes.
     assert hosts.call(_OTHER, 22, "silent lost") == "silent lost"

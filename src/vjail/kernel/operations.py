@@ -505,6 +505,15 @@ class ChangePfTable(Operation[TableResult]):
     entries: tuple[TableEntry, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ExpirePfTable(Operation[TableResult]):
+    """Delete the entries that have been in a table for more than so many seconds. ESRCH, EPERM as for ChangePfTable."""
+
+    anchor: str
+    name: str
+    seconds: int
+
+
 # --- jails -----------------------------------------------------------------------------------------------------------
 
 ParameterText = str | None

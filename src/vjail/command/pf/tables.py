@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from vjail.command.pf.options import Misuse, Options
@@ -10,7 +11,7 @@ from vjail.conf.pf.hosts import NoHost, Unreadable
 from vjail.conf.pf.rules import Table, TableEntry
 from vjail.conf.pf.table_grammar import entries_of
 from vjail.kernel.errno import Errno, KernelError
-from vjail.kernel.operations import ChangePfTable, TableChange, TableResult
+from vjail.kernel.operations import ChangePfTable, ExpirePfTable, TableChange, TableResult
 from vjail.session import Session
 
 _WITH_ADDRESSES = ("add", "delete", "replace", "test", "expire")
@@ -57,8 +58,7 @@ class _Command:
                 self._table()
                 self._say("1 table/stats cleared")
             case "expire":
-                self._table()
-                self._say("0/0 addresses expired")
+                self._expire()
             case "kill":
                 self._change(TableChange.KILL)
                 self._say("1 table deleted")
@@ -67,6 +67,18 @@ class _Command:
             case "add" | "delete" | "replace":
                 self._change_addresses(word)
         return 0
+
+    def _expire(self) -> None:
+        given = self._options.operands
+        if not given:
+            raise Misuse
+        if not re.fullmatch(r"[0-9]+", given[0]):
+            raise KernelError(Errno.EINVAL, f"expiry time: {'too small' if given[0].startswith('-') else 'invalid'}")
+        gone = 0
+        if not self._options.no_action:
+            expiry = ExpirePfTable(self._options.anchor, self._name, int(given[0]))
+            gone = self._session.system.apply(expiry).deleted
+        self._say(f"{gone}/{gone} addresses expired")
 
     def _change_addresses(self, word: str) -> None:
         entries = self._given()

@@ -362,10 +362,14 @@ class Ruleset:
 
 @dataclass(frozen=True, slots=True)
 class TableEntry:
-    """An address or network in a table; of several that hold an address the longest decides, `negated` against it."""
+    """An address or network in a table; of several that hold an address the longest decides, `negated` against it.
+
+    `since` is when it came there, by the kernel's clock; it is no part of what it is.
+    """
 
     network: IPv4Network | IPv6Network
     negated: bool = False
+    since: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

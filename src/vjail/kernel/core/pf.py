@@ -32,6 +32,7 @@ from vjail.kernel.errno import Errno, KernelError
 from vjail.kernel.operations import (
     ChangePfTable,
     EnablePf,
+    ExpirePfTable,
     FlushPf,
     KillPfStates,
     LoadPf,
@@ -92,6 +93,7 @@ class PacketFilters:
             SetPfDebug: self._set_debug,
             KillPfStates: self._kill_states,
             ChangePfTable: self._change_table,
+            ExpirePfTable: self._expire_table,
         }
         return {operation: self._by_owner(handler) for operation, handler in handlers.items()}
 
@@ -118,7 +120,7 @@ class PacketFilters:
         found = self._driver.overloads(number) if number in self._in_force else ()
         if found:
             vnet = self._vnets[number]
-            self._put(number, replace(vnet, tables=[_overloaded(table, found) for table in vnet.tables]))
+            self._put(number, replace(vnet, tables=[self._overloaded(table, found) for table in vnet.tables]))
 
     def follow(self) -> None:
         """Interfaces have changed: rules that depend on them follow."""
@@ -160,9 +162,8 @@ class PacketFilters:
         if Section.TABLES in operation.sections:
             for table in operation.tables:
                 key = (table.anchor, table.name)
-                if key in operation.kept and key in tables:
-                    table = replace(table, entries=tables[key].entries)
-                tables[key] = table
+                kept = tables[key].entries if key in operation.kept and key in tables else None
+                tables[key] = replace(table, entries=self._dated(table.entries) if kept is None else kept)
         options = operation.options if Section.OPTIONS in operation.sections else vnet.options
         self._put(caller.vnet, replace(vnet, rulesets=rulesets, tables=list(tables.values()), options=options))
 
@@ -202,7 +203,7 @@ class PacketFilters:
         elif table.const and operation.change is not TableChange.KILL:
             raise KernelError(Errno.EPERM)
         before = dict.fromkeys(table.entries)
-        given = dict.fromkeys(operation.entries)
+        given = dict.fromkeys(self._dated(operation.entries))
         match operation.change:
             case TableChange.KILL:
                 del tables[key]
@@ -214,7 +215,7 @@ class PacketFilters:
             case TableChange.DELETE:
                 after = {entry: None for entry in before if entry not in given}
             case TableChange.REPLACE:
-                after = given
+                after = {entry: None for entry in before if entry in given} | given
             case TableChange.FLUSH:
                 after = {}
         added, deleted = len(after.keys() - before.keys()), len(before.keys() - after.keys())
@@ -229,6 +230,25 @@ class PacketFilters:
             return handler(caller, operation)
 
         return handle
+
+    def _expire_table(self, caller: Caller, operation: ExpirePfTable) -> TableResult:
+        place, since = (operation.anchor, operation.name), self._clock.monotonic() - operation.seconds
+        vnet = self._vnets.get(caller.vnet, _Vnet())
+        tables = [table for table in vnet.tables if (table.anchor, table.name) == place]
+        old = tuple(entry for table in tables for entry in table.entries if entry.since < since)
+        return self._change_table(caller, ChangePfTable(*place, TableChange.DELETE, old))
+
+    def _dated(self, entries: Sequence[TableEntry]) -> tuple[TableEntry, ...]:
+        """Entries that come into a table now."""
+        now = self._clock.monotonic()
+        return tuple(replace(entry, since=now) for entry in entries)
+
+    def _overloaded(self, table: Table, overloads: Sequence[Overload]) -> Table:
+        """A table with who got into it; an entry for just his address, even a negated one, stays as it is."""
+        known = {entry.network for entry in table.entries}
+        addresses = [each.address for each in overloads if (each.anchor, each.table) == (table.anchor, table.name)]
+        new = [network for network in dict.fromkeys(map(ip_network, addresses)) if network not in known]
+        return replace(table, entries=(*table.entries, *self._dated([TableEntry(network) for network in new])))
 
     # --- putting it into force ---
 
@@ -278,14 +298,6 @@ def _names_in(vnet: _Vnet) -> frozenset[str] | None:
 def _check_owner(caller: Caller) -> None:
     if caller.jid != caller.vnet:
         raise KernelError(Errno.EPERM)
-
-
-def _overloaded(table: Table, overloads: Sequence[Overload]) -> Table:
-    """A table with who got into it; an entry for just his address, even a negated one, stays as it is."""
-    known = {entry.network for entry in table.entries}
-    addresses = [each.address for each in overloads if (each.anchor, each.table) == (table.anchor, table.name)]
-    new = [network for network in dict.fromkeys(map(ip_network, addresses)) if network not in known]
-    return replace(table, entries=(*table.entries, *map(TableEntry, new)))
 
 
 def _missing(vnet: _Vnet) -> Iterator[Table]:
