@@ -180,6 +180,27 @@ def test_ipv6_and_connections_that_go_out_have_limits_too(hosts: Hosts) -> None:
     assert hosts.on("server", "pfctl -s states") == ""
 
 
+def test_connections_that_are_sent_on_to_a_jail_are_counted_by_who_calls(hosts: Hosts) -> None:
+    """rdr: what the rule sees is the jail's address, and the source as it is outside. Both states of the router go."""
+    jail = [
+        "jail -c name=inside vnet persist path=/; ifconfig epair9 create; ifconfig epair9b vnet inside",
+        "ifconfig epair9a inet 10.9.0.1/24; jexec inside ifconfig epair9b inet 10.9.0.2/24",
+        "jexec inside route add default 10.9.0.1; sysctl net.inet.ip.forwarding=1",
+        "(jexec inside python3 /root/pf_callers.py serve 8080 2>&1 &) | head -1",
+    ]
+    hosts.on("server", "; ".join(jail))
+    hosts.load(
+        f"table <bad> persist\nrdr on em0 inet proto tcp from any to {_SERVER} port 80 -> 10.9.0.2 port 8080\n"
+        "block in on em0\nblock in quick on em0 from <bad>\npass out\n"
+        "pass in on em0 proto tcp from any to any port 8080 keep state (max-src-conn 2, overload <bad> flush global)\n"
+    )
+    assert hosts.call(_CALLER, 80, "served served silent lost") == "served served silent lost"
+    assert hosts.table() == [_CALLER]
+    assert hosts.on("server", "pfctl -s states") == ""
+    assert hosts.call(_OTHER, 80, "served") == "served"
+    hosts.on("server", "jail -r inside; ifconfig epair9a destroy; sysctl net.inet.ip.forwarding=0")
+
+
 def test_flush_ends_the_states_of_the_rule_only(hosts: Hosts) -> None:
     hosts.load(_SSH.format("max-src-conn 1, overload <bad> flush"))
     assert hosts.call(_CALLER, 80, "served") == "served"

@@ -17,14 +17,15 @@ binat rules. Rules are tried in order, the last that matches is in the packet's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vjail.conf.pf.rules import Detour, Direction, Family, Rule, Ruleset, Turn
+from vjail.conf.pf.rules import Direction, Family, Rule, Ruleset, Turn
 from vjail.kernel.core.pf_driver import PfSetup
 from vjail.kernel.errno import Errno, KernelError
+from vjail.kernel.linux.pf.compiled import Compiled
 from vjail.kernel.linux.pf.effects import answers, effect
-from vjail.kernel.linux.pf.limits import Flushing, Limits, Overloading
+from vjail.kernel.linux.pf.limits import Limits
 from vjail.kernel.linux.pf.match import Matcher, line, lines
 from vjail.kernel.linux.pf.names import (
     ANSWERED,
@@ -48,7 +49,6 @@ from vjail.kernel.linux.pf.names import (
 from vjail.kernel.linux.pf.translation import Hit, Translation
 from vjail.kernel.pf import anchors_meant
 
-TABLE = "pf"
 _ALL = 0xFFFFFFFF
 _DF, _ALL_OFF = 0x4000, 0xFFFF
 """Of IPv4's flags and fragment offset: don't fragment, and all."""
@@ -89,44 +89,9 @@ class _Chains:
         self.written.append(f"\tchain {name} {{\n{body}\t}}\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A table: chains and sets, and what the sets of pf's tables hold, by their names."""
-
-    body: str
-    elements: Mapping[str, str]
-    counts_connections: bool
-    """Whether it may end connections when their handshake is done."""
-    overloading: tuple[Overloading, ...]
-    flushing: tuple[Flushing, ...]
-    detours: Mapping[Detour, int]
-    """The ways by route-to and reply-to, with the numbers in the marks of what goes there."""
-
-    @property
-    def text(self) -> str:
-        """What nft(8) loads in one transaction: it replaces what was there."""
-        return f"{removal()}table inet {TABLE} {{\n{self.body}}}\n{self._added(self.elements)}"
-
-    def change_to(self, other: Compiled) -> str | None:
-        """What makes this one the other by changing tables only, so that counts go on; None where that cannot be."""
-        if (self.body, self.elements.keys()) != (other.body, other.elements.keys()):
-            return None
-        changed = {name: text for name, text in other.elements.items() if text != self.elements[name]}
-        return "".join(f"flush set inet {TABLE} {name}\n" for name in changed) + self._added(changed)
-
-    @staticmethod
-    def _added(elements: Mapping[str, str]) -> str:
-        return "".join(f"add element inet {TABLE} {name} {text}\n" for name, text in elements.items() if text)
-
-
 def compile_setup(setup: PfSetup) -> Compiled:
     """A setup as a table. Raises KernelError with a message."""
     return _Compiler(setup).compiled()
-
-
-def removal() -> str:
-    """The text that takes the table away."""
-    return f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 
 
 class _Compiler:

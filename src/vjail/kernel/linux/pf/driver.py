@@ -22,7 +22,7 @@ from vjail.kernel.linux.watch import Watch
 from vjail.kernel.pf import PfState
 
 if TYPE_CHECKING:
-    from vjail.kernel.linux.pf.compile import Compiled
+    from vjail.kernel.linux.pf.compiled import Compiled
     from vjail.kernel.linux.pf.exceeded import Held
 
 _REFLECT = {
@@ -61,7 +61,7 @@ class LinuxPacketFilter:
         """Put rules into force in one transaction, or none."""
         if setup is None or _is_empty(setup):
             if vnet in self._in_force:
-                from vjail.kernel.linux.pf.compile import removal
+                from vjail.kernel.linux.pf.compiled import removal
 
                 self._nft.load(vnet, removal())
                 self._follow(vnet, {})

@@ -15,7 +15,7 @@ from vjail.kernel.core.pf_driver import Overload
 from vjail.kernel.linux import nftables
 from vjail.kernel.linux.netlink import Request, Socket, attribute, attributes, each_attribute, nested, text, u8
 from vjail.kernel.linux.pf import conntrack
-from vjail.kernel.linux.pf.compile import TABLE, Compiled
+from vjail.kernel.linux.pf.compiled import TABLE, Compiled
 from vjail.kernel.linux.pf.conntrack import Entry
 from vjail.kernel.linux.pf.limits import LOG_GROUP, Flushing
 from vjail.kernel.linux.pf.names import MADE
