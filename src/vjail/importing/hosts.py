@@ -20,7 +20,7 @@ from vjail.importing.wiring import Address, FoundJail, FoundNetwork, FoundPort, 
 from vjail.kernel.errno import KernelError
 from vjail.kernel.model.host import ModelHost
 from vjail.lab.compile.host import USUAL_DEVICES
-from vjail.lab.file.description import JAIL_NAME, Host, Jail, Network, Vlan
+from vjail.lab.file.description import JAIL_NAME, Host, Jail, Link, Network, Vlan
 from vjail.lab.file.nodes import At
 from vjail.lab.file.schema import Entry
 from vjail.lab.model import LabHostSpec
@@ -174,7 +174,7 @@ class _Host:
     def _way(self, jail: str, version: int) -> Address | None:
         return next((each for each in self._wiring.jails[jail].gateways if each.version == version), None)
 
-    def _links(self, names: Collection[str]) -> Iterator[Mapping[str, Entry[tuple[At[str], ...]]]]:
+    def _links(self, names: Collection[str]) -> Iterator[Link]:
         seen: dict[tuple[str, str], int] = {}
         for link in self._wiring.links:
             one, other = link.ends
@@ -185,7 +185,7 @@ class _Host:
             if one.unit is not None:
                 key = f"{self._spec.name}/{'-'.join(pair)}" + (f"/{seen[pair]}" if seen[pair] > 1 else "")
                 self._numbers[key] = one.unit
-            yield named({end.jail: texts(end.addresses) for end in link.ends})
+            yield at(named({end.jail: texts(end.addresses) for end in link.ends}))
 
     # --- jails --------------------------------------------------------------------------------------------------------
 

@@ -26,11 +26,15 @@ class Pool:
         old: Lock,
         new: Lock,
         routers: Collection[str] = (),
+        *,
+        whole: bool = True,
     ) -> None:
         """`name`: HOST/NETWORK. What `auto` gives is looked up in the old lock and noted in the new one.
 
-        `routers`: the jails that forward, one of which may have the gateway's address.
+        `routers`: the jails that forward, one of which may have the gateway's address. `whole`: the subnets are all
+        that the file gives it; where one could not be read, nothing is said of what may be in that.
         """
+        self.whole = whole
         self._name = name
         self._subnets: dict[int, list[Network]] = {
             4: [s for s in subnets if s.version == 4],
@@ -54,6 +58,8 @@ class Pool:
             return None
         bare = address.ip if isinstance(address, IPv4Interface | IPv6Interface) else address
         subnet = next((each for each in self._subnets[bare.version] if bare in each), None)
+        if subnet is None and not self.whole:
+            return None
         if subnet is None:
             nets = ", ".join(map(str, (*self._subnets[4], *self._subnets[6]))) or "no subnet"
             self._problems.say(written.place, f"{bare} is not in {self._short} ({nets})", "an address of its subnet")
@@ -72,7 +78,7 @@ class Pool:
                 self._new.addresses[f"{key}/{version}"] = str(address)
                 given = self._given(owner, address, subnet, place)
                 found += [given] if given is not None else []
-        if not found and not any(self._subnets.values()):
+        if self.whole and not any(self._subnets.values()):
             self._problems.say(place, f"{self._short} has no subnet that `auto` could take from", "give it `subnet:`")
         return tuple(found)
 
@@ -88,6 +94,8 @@ class Pool:
 
     def _host_part(self, owner: str, written: At[str], step: int) -> Interface | None:
         version = 4 if written.value.startswith(".") else 6
+        if not self._subnets[version] and not self.whole:
+            return None
         if not self._subnets[version]:
             self._problems.say(
                 written.place,

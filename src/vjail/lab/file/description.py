@@ -96,10 +96,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Vlan:
-    """A VLAN handed into a jail."""
+    """A VLAN handed into a jail. One that is whole has a tag and a card."""
 
-    tag: At[int] = key(_TAG, "the tag of its frames", required=True)
-    on: At[str] = key(_CARD, "the card of the host that they go through", required=True)
+    tag: At[int] | None = key(_TAG, "the tag of its frames", required=True)
+    on: At[str] | None = key(_CARD, "the card of the host that they go through", required=True)
     address: tuple[At[str], ...] = key(Listed(_ADDRESS), "addresses, each with its length")
 
 
@@ -193,7 +193,7 @@ class Wire:
 
 
 _LINKS = Several(Joined(Named(Listed(_ADDRESS), JAIL_NAME, "a jail's name")))
-Link = Mapping[str, Entry[tuple[At[str], ...]]]
+Link = At[Mapping[str, Entry[tuple[At[str], ...]]]]
 """One epair between two jails: each jail's name with its addresses."""
 
 

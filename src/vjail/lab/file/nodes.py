@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import yaml
 
+from vjail.lab.file.unread import Unread
 from vjail.lab.model import LabError, Problem
 
 T = TypeVar("T")
@@ -22,6 +23,8 @@ _HINTS = {
     "character '\\t'": "indent with blanks, not with tabs",
     "that cannot start any token": "write the text in quotes",
     "found ':'": 'write an address that begins with a colon in quotes: "::1"',
+    "got '{'": "write a text with ${name} in it in quotes: between braces, its own brace is YAML's",
+    "got '<stream end>'": "close the bracket",
     "got ':'": "close the bracket before; or write a text with `: ` in it in quotes",
     "mapping values are not allowed": "indent keys of one level alike; or write a text with `: ` in it in quotes",
     "unexpected end of stream": "the quote that begins here is never closed",
@@ -66,6 +69,10 @@ class Problems:
         """Those of another list too."""
         self._found += [each for each in others._found if each not in self._found]
 
+    def take(self, error: LabError) -> None:
+        """Those of an error."""
+        self._found += [each for each in error.problems if each not in self._found]
+
     def __bool__(self) -> bool:
         return bool(self._found)
 
@@ -75,19 +82,25 @@ class Problems:
             raise LabError(*sorted(self._found, key=lambda each: (each.path, each.line, each.column)))
 
 
+Variables = Mapping[str, str | None]
+"""What `${name}` stands for; None where that is not known, which was told where it is defined."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a file's tree, with variables put in."""
+    """A node of a file's tree, with variables put in. `keys` lead to it; an element of a list is named by its place."""
 
     node: yaml.Node
     path: str
     problems: Problems
-    variables: Mapping[str, str]
+    unread: Unread
+    variables: Variables
+    keys: tuple[Hashable, ...] = ()
 
     @property
     def place(self) -> Place:
         """Where it begins."""
-        return Place(self.path, self.node.start_mark.line + 1, self.node.start_mark.column + 1)
+        return self.place_of(self.node)
 
     @property
     def is_empty(self) -> bool:
@@ -97,19 +110,46 @@ class Node:
         )
 
     @property
+    def is_scalar(self) -> bool:
+        """Whether it is a single value."""
+        return isinstance(self.node, yaml.ScalarNode)
+
+    @property
     def text(self) -> str | None:
-        """The text of a scalar; None for what is none."""
+        """The text of a scalar; None for what is none, and where a variable in it is not known, which is told."""
         if not isinstance(self.node, yaml.ScalarNode):
             return None
-        return _VARIABLE.sub(self._value, str(self.node.value))
+        used = list(self.used())
+        for each in used:
+            if each.value not in self.variables and not self.unread.may_have("variables", each.value):
+                self._say_unknown(each)
+        if any(self.variables.get(each.value) is None for each in used):
+            self.unread.add(*self.keys)
+            return None
+        return _VARIABLE.sub(lambda found: self.variables[found[1]] or "", self.node.value)
 
-    def _value(self, found: re.Match[str]) -> str:
-        value = self.variables.get(found[1])
-        if value is None:
-            known = nearest(found[1], self.variables) or "define it under `variables:`"
-            self.say(f"there is no variable {found[1]!r}", known)
-            return ""
-        return value
+    def used(self) -> Iterator[At[str]]:
+        """The variables that a scalar names, each where it does."""
+        if isinstance(self.node, yaml.ScalarNode):
+            for found in _VARIABLE.finditer(self.node.value):
+                yield At(found[1], self._at(found.start()))
+
+    def _at(self, offset: int) -> Place:
+        """Where a character of a scalar is; where the scalar begins, if its text is not as it is written."""
+        assert isinstance(self.node, yaml.ScalarNode)
+        start, end = self.node.start_mark, self.node.end_mark
+        quotes = 1 if self.node.style in ("'", '"') else 0
+        as_written = end.index - start.index == len(self.node.value) + 2 * quotes and start.line == end.line
+        return Place(self.path, start.line + 1, start.column + 1 + (quotes + offset if as_written else 0))
+
+    def _say_unknown(self, used: At[str]) -> None:
+        name = used.value
+        hint = f"define it in {self.path}: `variables: {{{name}: TEXT}}`"
+        if near := nearest(name, self.variables):
+            hint = f"{near} Or {hint}"
+        elif name.isupper():
+            hint = f"one of the shell's is written ${name}; or {hint}"
+        self.problems.say(used.place, f"there is no variable {name!r}", hint)
 
     @property
     def is_mapping(self) -> bool:
@@ -125,33 +165,45 @@ class Node:
         """The elements of a list."""
         assert isinstance(self.node, yaml.SequenceNode)
         for each in self.node.value:
-            yield self._with(each)
+            yield self._with(each, self.place_of(each))
 
     def entries(self) -> Iterator[tuple[At[str], Node]]:
         """The keys of a mapping with their values, each once; one that stands twice is a mistake."""
         assert isinstance(self.node, yaml.MappingNode)
         seen: set[str] = set()
         for key, value in self.node.value:
-            name = self._with(key)
+            name = self._with(key, self.place_of(key))
             text = name.text
             if text is None:
-                name.say("a name is expected here")
+                if not name.is_scalar:
+                    name.say("a name is expected here")
+                self.unread.open(*self.keys)
                 continue
             if text in seen:
-                name.say(f"{text!r} is given twice", "keep one of them")
+                self.say_key(At(text, name.place), f"{text!r} is given twice", "keep one of them")
                 continue
             seen.add(text)
-            yield At(text, name.place), self._with(value)
+            yield At(text, name.place), self._with(value, text)
 
     def say(self, text: str, hint: str = "") -> None:
-        """A mistake at this place."""
+        """A mistake at this place: what is here is not known."""
         self.problems.say(self.place, text, hint)
+        self.unread.add(*self.keys)
 
-    def _with(self, node: yaml.Node) -> Node:
-        return Node(node, self.path, self.problems, self.variables)
+    def say_key(self, key: At[str], text: str, hint: str = "") -> None:
+        """A mistake at a key of this mapping: what is there is not known."""
+        self.problems.say(key.place, text, hint)
+        self.unread.add(*self.keys, key.value)
+
+    def place_of(self, node: yaml.Node) -> Place:
+        """Where a node of the same file begins."""
+        return Place(self.path, node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def _with(self, node: yaml.Node, key: Hashable) -> Node:
+        return replace(self, node=node, keys=(*self.keys, key))
 
 
-def compose(path: str, content: bytes, problems: Problems, variables: Mapping[str, str]) -> Node | None:
+def compose(path: str, content: bytes, problems: Problems, unread: Unread) -> Node | None:
     """The tree of a file; None where it is empty. Raises LabError where it is no YAML."""
     try:
         node = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
@@ -165,7 +217,7 @@ def compose(path: str, content: bytes, problems: Problems, variables: Mapping[st
         raise LabError(Problem(path, f"not YAML: {text}", *place, hint)) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise LabError(Problem(path, f"not YAML: {' '.join(str(error).split())}")) from None
-    return None if node is None else Node(node, path, problems, variables)
+    return None if node is None else Node(node, path, problems, unread, {})
 
 
 def nearest(word: str, known: Iterable[str], near: float = 0.6) -> str:

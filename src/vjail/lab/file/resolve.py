@@ -1,18 +1,20 @@
 """From what a lab file says to what it comes to: groups and replicas laid out, names found, addresses given.
 
-Everything that a lab file can get wrong beyond its form is found here, each with its place.
+Everything that a lab file can get wrong beyond its form is found here, each with its place, also where the file is
+wrong in form elsewhere. Nothing is said of what hangs on a piece that could not be read, or that is wrong itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
 from vjail.conf.jailconf.parameters import lookup, suggest
 from vjail.kernel.conditions import Conditions
 from vjail.lab.file.addressing import Pool
-from vjail.lab.file.description import RESERVED, Expectation, Host, Jail, LabFile, Link, Network, Wire
+from vjail.lab.file.description import RESERVED, Expectation, Host, Jail, Link, Network, Wire
+from vjail.lab.file.load import Loaded
 from vjail.lab.file.lock import Lock
 from vjail.lab.file.naming import Macs, Numbers, start
 from vjail.lab.file.nodes import At, Place, Problems, nearest
@@ -36,7 +38,10 @@ from vjail.release import DEFAULT, Release
 ONE_HOST = "fbsd"
 ETHERNET = 1500
 """The MTU of what nobody gave another."""
-_NO_PLACE = Place("")
+
+
+Keys = tuple[str, ...]
+"""The keys that lead to a piece of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +51,31 @@ class _Copy:
     name: str
     jail: Jail
     place: Place
+    origins: tuple[Keys, ...]
+    """Where its keys are from: its own, its groups', the defaults."""
+    whole: bool = True
+    """Whether all its groups are there."""
     step: int = 0
 
 
-def resolve(name: str, file: LabFile, old: Lock) -> tuple[Topology, Lock]:
-    """What a lab file comes to, and the lock that keeps it so. Raises LabError with all mistakes."""
-    return _Resolver(name, file, old).run()
+def resolve(name: str, loaded: Loaded, old: Lock) -> tuple[Topology, Lock]:
+    """What a lab file comes to, and the lock that keeps it so. Its mistakes join those that were found loading it.
+
+    Where there are any, what it comes to lacks what is wrong.
+    """
+    return _Resolver(name, loaded, old).run()
 
 
 class _Resolver:
-    def __init__(self, name: str, file: LabFile, old: Lock) -> None:
+    def __init__(self, name: str, loaded: Loaded, old: Lock) -> None:
         self._name = name
-        self._file = file
+        self._file = loaded.file
         self._old = old
         self._new = Lock()
-        self._problems = Problems()
+        self._problems = loaded.problems
+        self._unread = loaded.unread
+        self._unsure: set[tuple[str, str]] = set()
+        """Hosts (with '') and their jails that have addresses which are not known."""
         self._numbers = Numbers(start(name), {k: n for k, n in old.numbers.items() if not k.startswith("bridge ")})
         known = {k: n for k, n in old.numbers.items() if k.startswith("bridge ")}
         self._bridges = Numbers(start(name), known)
@@ -76,7 +91,6 @@ class _Resolver:
         expectations = tuple(Expectation.of(line) for line in self._file.expect)
         self._check_expectations(expectations, placed)
         self._check_wires(hosts)
-        self._problems.stop()
         release = self._file.freebsd.value if self._file.freebsd is not None else DEFAULT
         return Topology(self._name, release, placed, wires, expectations), self._new
 
@@ -101,13 +115,12 @@ class _Resolver:
                 "either `files:`, or networks and jails here",
             )
         copies = list(self._copies(name, host))
-        routers = {each.name for each in copies if each.jail.forward is not None and each.jail.forward.value}
-        pools = {
-            network: Pool(
-                f"{name}/{network}", self._subnets(entry.value), self._problems, self._old, self._new, routers
-            )
-            for network, entry in host.networks.items()
+        routers = {
+            each.name
+            for each in copies
+            if (each.jail.forward is not None and each.jail.forward.value) or self._lacks(each, "forward")
         }
+        pools = {network: self._pool(name, network, entry.value, routers) for network, entry in host.networks.items()}
         bridges = tuple(self._bridge(name, n, entry, pools[n]) for n, entry in host.networks.items())
         self._reserve(copies, host, pools)
         by_name = {bridge.network: bridge for bridge in bridges}
@@ -117,14 +130,17 @@ class _Resolver:
         self._check_cards(name, host, copies, nics, bool(self._file.hosts))
         addresses = {nic: self._long(entry.value) for nic, entry in host.addresses.items()}
         around = [each.network for own in (*addresses.values(), *(b.host_addresses for b in bridges)) for each in own]
+        here = self._keys(name)
+        sure = not any(self._unread.at(*here, key) for key in ("addresses", "networks"))
+        sure = sure and all(len(own) == len(host.addresses[nic].value) for nic, own in addresses.items())
         return PlacedHost(
             name,
             nics,
             bridges,
             jails,
             addresses,
-            tuple(g for each in host.gateway if (g := self._router(each, around)) is not None),
-            self._routes(host.routes, around),
+            tuple(g for each in host.gateway if (g := self._router(each, around, sure=sure)) is not None),
+            self._routes(host.routes, around, sure=sure),
             host.forward is not None and host.forward.value,
             host.hostid.value if host.hostid is not None else None,
             {key: entry.value.value for key, entry in host.rc.items()},
@@ -140,13 +156,18 @@ class _Resolver:
         for name, entry in given.jails.items():
             jail = entry.value
             defaults = self._file.defaults
+            origins: list[Keys] = [(*self._keys(host), "jails", name), ("defaults",)]
+            whole = True
             for group in reversed(jail.group or (defaults.group if defaults is not None else ())):
                 known = self._file.groups.get(group.value)
-                if known is None:
+                origins.append(("groups", group.value))
+                if known is not None:
+                    jail = jail.over(known.value)
+                    continue
+                whole = False
+                if not self._unread.may_have("groups", group.value):
                     hint = nearest(group.value, self._file.groups) or "define it under `groups:`"
                     self._say(group.place, f"there is no group {group.value!r}", hint)
-                else:
-                    jail = jail.over(known.value)
             if defaults is not None:
                 jail = jail.over(defaults)
             count = jail.replicas.value if jail.replicas is not None else None
@@ -155,7 +176,24 @@ class _Resolver:
                 if each in seen:
                     self._say(entry.name.place, f"jail {each} is there already", "another name")
                 seen[each] = entry.name.place
-                yield _Copy(each, jail, entry.name.place, step)
+                yield _Copy(each, jail, entry.name.place, tuple(origins), whole, step)
+
+    def _keys(self, host: str) -> Keys:
+        """The keys that lead to a host's networks, jails and links."""
+        return ("hosts", host) if self._file.hosts else ()
+
+    def _lacks(self, copy: _Copy, *keys: str) -> bool:
+        """Whether what a jail has at these keys is not, or not wholly, known."""
+        return not copy.whole or any(self._unread.at(*origin, *keys) for origin in copy.origins)
+
+    def _may_be_jail(self, host: str, name: str) -> bool:
+        """Whether a host may have a jail that seems not to be there."""
+        jails = (*self._keys(host), "jails")
+        if self._unread.may_have(*jails, name):
+            return True
+        several = name.rstrip("0123456789")
+        replicas = ((*jails, several, "replicas"), ("defaults", "replicas"))
+        return several != name and any(self._unread.at(*keys) for keys in replicas)
 
     # --- networks -----------------------------------------------------------------------------------------------------
 
@@ -168,25 +206,42 @@ class _Resolver:
                 found.append(each.value)
         return found
 
+    def _pool(self, host: str, name: str, network: Network, routers: Collection[str]) -> Pool:
+        subnets = self._subnets(network)
+        whole = len(subnets) == len(network.subnet) and not self._lacks_of_network(host, name, "subnet")
+        return Pool(f"{host}/{name}", subnets, self._problems, self._old, self._new, routers, whole=whole)
+
+    def _lacks_of_network(self, host: str, name: str, key: str) -> bool:
+        """Whether what a network has at a key is not, or not wholly, known."""
+        return self._unread.at(*self._keys(host), "networks", name, key)
+
     def _bridge(self, host: str, name: str, entry: Entry[Network], pool: Pool) -> Bridge:
+        def lacks(key: str) -> bool:
+            return self._lacks_of_network(host, name, key)
+
         network = entry.value
         if name in RESERVED:
             self._say(entry.name.place, f"a network cannot be called {name!r}: it is a key of jails", "another name")
-        if network.vlan is not None and network.uplink is None:
+        if network.vlan is not None and network.uplink is None and not lacks("uplink"):
             self._say(network.vlan.place, "a tag is of frames on an uplink", "give `uplink:` too")
         if network.nat is not None and network.uplink is not None:
             self._say(network.nat.place, "a network with an uplink is outside already", "either `nat:` or `uplink:`")
         subnets = self._subnets(network)
-        gateways = tuple(address for each in network.gateway if (address := self._gateway(each, subnets)) is not None)
+        gateways = tuple(
+            address
+            for each in network.gateway
+            if (address := self._gateway(each, subnets, sure=pool.whole)) is not None
+        )
         own: list[Interface] = []
         for each in network.host:
             if each.value == "auto":
                 own += pool.auto(f"host {host}", f"{host}//{name}", each.place)
             elif (taken := pool.take(f"host {host}", each)) is not None:
                 own.append(taken)
-        if network.nat is not None and not own:
+        known = not lacks("host") and not lacks("gateway") and len(gateways) == len(network.gateway)
+        if network.nat is not None and not network.host and known:
             place = network.nat.place
-            if not subnets:
+            if not subnets and pool.whole:
                 self._say(place, "a network with nat needs addresses", "give `subnet:`")
             for subnet in subnets:
                 wanted = next((g for g in gateways if g.version == subnet.version), subnet[1])
@@ -214,16 +269,17 @@ class _Resolver:
             network.domain.value if network.domain is not None else None,
         )
 
-    def _gateway(self, written: At[str], subnets: Sequence[Subnet]) -> Address | None:
-        address = self._router(written, subnets)
+    def _gateway(self, written: At[str], subnets: Sequence[Subnet], *, sure: bool) -> Address | None:
+        address = self._router(written, subnets, sure=sure)
         if address is not None and not any(address in subnet for subnet in subnets):
-            hint = "a gateway must be in a network of whom it serves"
-            self._say(written.place, f"{address} is in none of {_listed(subnets)}", hint)
+            if sure:
+                hint = "a gateway must be in a network of whom it serves"
+                self._say(written.place, f"{address} is in none of {_listed(subnets)}", hint)
             return None
         return address
 
-    def _router(self, written: At[str], subnets: Sequence[Subnet]) -> Address | None:
-        """An address, or a host part of the first of these networks."""
+    def _router(self, written: At[str], subnets: Sequence[Subnet], *, sure: bool) -> Address | None:
+        """An address, or a host part of the first of these networks. `sure`: these are all there are."""
         text = written.value
         if not text.startswith("."):
             try:
@@ -236,7 +292,8 @@ class _Resolver:
         version, part = (4, int(text[1:])) if text.startswith(".") else (6, int(ip_address(text)))
         subnet = next((each for each in subnets if each.version == version), None)
         if subnet is None or part >= subnet.num_addresses:
-            self._say(written.place, f"{text} is in none of {_listed(subnets)}", "the whole address")
+            if sure:
+                self._say(written.place, f"{text} is in none of {_listed(subnets)}", "the whole address")
             return None
         return subnet[part]
 
@@ -269,15 +326,17 @@ class _Resolver:
         vlans = tuple(
             VlanPort(name, each.value.tag.value, each.value.on.value, self._long(each.value.address))
             for name, each in jail.vlans.items()
+            if each.value.tag is not None and each.value.on is not None
         )
         shared = tuple(Card(nic, self._whole(entry.value)) for nic, entry in jail.shared.items())
         self._check_shared(copy, shared, bool(links))
         parts: list[Port | LinkEnd | Card | VlanPort] = [*ports, *links, *cards, *vlans]
         networks = [address.network for part in parts for address in part.addresses]
         own = {address.ip for part in parts for address in part.addresses}
+        sure = self._knows_addresses(host, copy, parts)
         gateways: list[Address] = []
         for each in jail.gateway:
-            gateway = self._gateway(each, networks)
+            gateway = self._gateway(each, networks, sure=sure)
             if gateway in own:
                 self._say(each.place, f"{gateway} is {copy.name}'s own address", "the address of the next router")
             elif gateway is not None:
@@ -293,12 +352,12 @@ class _Resolver:
                 self._say(jail.gateway[-1].place, f"a second default route (IPv{version})", "one of each family")
         names = {each.name for each in copies}
         outer = copy.name.rpartition(".")[0]
-        if outer and outer not in names:
+        if outer and outer not in names and not self._may_be_jail(host, outer):
             others = [name for name in names if not name.startswith(f"{outer}.")]
             hint = nearest(outer, others) or "the name of a jail of this host before the dot"
             self._say(copy.place, f"there is no jail {outer!r} for {copy.name} to be in", hint)
         for depends in jail.depend:
-            if depends.value not in names:
+            if depends.value not in names and not self._may_be_jail(host, depends.value):
                 hint = nearest(depends.value, names) or "the name of a jail of this host"
                 self._say(depends.place, f"there is no jail {depends.value!r}", hint)
         for permission in jail.allow:
@@ -308,7 +367,10 @@ class _Resolver:
         rc = {key: entry.value.value for key, entry in jail.rc.items()}
         rc |= {f"{service.value}_enable": "YES" for service in jail.services}
         public = self._whole((jail.public,))[0].ip if jail.public is not None and self._is_plain(jail.public) else None
-        if public is not None and not any(bridges[port.network].nat for port in ports):
+        may_be_nat = len(ports) < len(jail.networks) or any(
+            bridges[port.network].nat or self._lacks_of_network(host, port.network, "nat") for port in ports
+        )
+        if public is not None and not may_be_nat and copy.whole:
             assert jail.public is not None
             self._say(jail.public.place, "a public address needs a network with nat", "give a network of it `nat:`")
         return PlacedJail(
@@ -324,7 +386,7 @@ class _Resolver:
             not shared and (jail.vnet is None or jail.vnet.value),
             shared,
             tuple(gateways),
-            self._routes(jail.routes, networks),
+            self._routes(jail.routes, networks, sure=sure),
             jail.forward is not None and jail.forward.value,
             public,
             tuple(each.value for each in jail.mounts),
@@ -337,6 +399,18 @@ class _Resolver:
             tuple(each.value for each in jail.depend),
             {name: tuple(text.value for text in entry.value) for name, entry in jail.parameters.items()},
         )
+
+    def _knows_addresses(self, host: str, copy: _Copy, parts: Sequence[Port | LinkEnd | Card | VlanPort]) -> bool:
+        """Whether a jail has the addresses that the file gives it, all of them."""
+        jail = copy.jail
+        if (host, copy.name) in self._unsure or self._unread.at(*self._keys(host), "links"):
+            return False
+        if any(self._lacks(copy, key) for key in ("nics", "vlans", *jail.networks)):
+            return False
+        found = {part.name: len(part.addresses) for part in parts}
+        cards = [(name, entry.value) for name, entry in jail.nics.items()]
+        cards += [(name, entry.value.address) for name, entry in jail.vlans.items()]
+        return all(found.get(name) == len(written) for name, written in cards)
 
     def _check_parameter(self, name: str, place: Place, before: str = "") -> None:
         """One that no release has; what a release lacks is said where its jail.conf is looked at.
@@ -353,7 +427,7 @@ class _Resolver:
         """A jail on its host's stack has addresses there, and nothing that needs a stack of its own."""
         jail = copy.jail
         for card, entry in zip(shared, jail.shared.values(), strict=True):
-            if not entry.value:
+            if not entry.value and not self._lacks(copy, "shared", card.name):
                 self._say(entry.name.place, f"no address on {card.name}", f"{card.name}: 10.0.0.5/24")
         apart = jail.vnet is not None and not jail.vnet.value
         if jail.vnet is not None and jail.vnet.value and shared:
@@ -381,6 +455,9 @@ class _Resolver:
     ) -> Iterator[Port]:
         for network, entry in copy.jail.networks.items():
             if network not in bridges:
+                self._unsure.add((host, copy.name))
+                if self._unread.may_have(*self._keys(host), "networks", network):
+                    continue
                 hint = nearest(network, (*bridges, *RESERVED)) or f"networks here: {', '.join(bridges)}"
                 if not bridges:
                     hint = "define it under `networks:`"
@@ -389,9 +466,13 @@ class _Resolver:
             addresses: list[Interface] = []
             for written in entry.value:
                 if written.value == "auto":
-                    addresses += pools[network].auto(copy.name, f"{host}/{copy.name}/{network}", written.place)
-                elif (taken := pools[network].take(copy.name, written, copy.step)) is not None:
-                    addresses.append(taken)
+                    taken = pools[network].auto(copy.name, f"{host}/{copy.name}/{network}", written.place)
+                else:
+                    one = pools[network].take(copy.name, written, copy.step)
+                    taken = (one,) if one is not None else ()
+                addresses += taken
+                if not taken or not pools[network].whole:
+                    self._unsure.add((host, copy.name))
             key = f"{host}/{copy.name}/{network}"
             unit = self._new.numbers[key] = self._numbers.of(key)
             outer, inner = self._macs.of(key, "a"), self._macs.of(key, "b")
@@ -403,44 +484,56 @@ class _Resolver:
         names = {each.name for each in copies}
         seen: dict[str, int] = {}
         for link in given.links:
-            place = next(iter(link.values())).name.place if link else _NO_PLACE
-            if len(link) != 2:
-                self._say(place, "a link has two ends", "[jail_01: 10.0.0.1/24, jail_02: 10.0.0.2/24]")
-                continue
-            good = True
-            for name, entry in link.items():
-                if name not in names:
+            keys = (*self._keys(host), "links", link.place)
+            if len(link.value) != 2 and not self._unread.at(*keys):
+                self._say(link.place, "a link has two ends", "[jail_01: 10.0.0.1/24, jail_02: 10.0.0.2/24]")
+                self._unread.add(*keys)  # the other end may be anybody's
+            for name, entry in link.value.items():
+                if name not in names and not self._may_be_jail(host, name):
                     self._say(entry.name.place, f"there is no jail {name!r}", nearest(name, names) or "a jail's name")
-                    good = False
-            if good:
+            if len(link.value) == 2 and all(name in names for name in link.value):
                 self._link(host, link, seen, found)
+            else:
+                self._unsure |= {(host, name) for name in link.value}
         return found
 
-    def _link(self, host: str, link: Link, seen: dict[str, int], found: dict[str, list[LinkEnd]]) -> None:
+    def _link(self, host: str, given: Link, seen: dict[str, int], found: dict[str, list[LinkEnd]]) -> None:
+        link = given.value
         one, other = sorted(link)
         seen[f"{one} {other}"] = number = seen.get(f"{one} {other}", 0) + 1
         key = f"{host}/{one}-{other}" + (f"/{number}" if number > 1 else "")
         unit = self._new.numbers[key] = self._numbers.of(key)
         addresses = {name: self._long(link[name].value) for name in (one, other)}
-        for name, written in ((name, link[name].value) for name in (one, other)):
-            theirs = [each.network for each in addresses[other if name == one else one]]
-            for at, address in zip(written, addresses[name], strict=False):
-                if any(address.ip == each.ip for each in addresses[one]) and name == other:
-                    self._say(at.place, f"{address.ip} is {one}'s end already", "an address of its own")
-                if (
-                    "/" in at.value
-                    and theirs
-                    and address.network not in theirs
-                    and any(n.version == address.version for n in theirs)
-                ):
-                    self._say(
-                        at.place, f"{address} and the other end are not in one network", "one subnet for both ends"
-                    )
+        known = not self._unread.at(*self._keys(host), "links", given.place)
+        if not known or any(len(addresses[name]) < len(link[name].value) for name in link):
+            self._unsure |= {(host, one), (host, other)}
+        elif addresses[one] and addresses[other]:
+            self._check_ends(one, link[one].value, addresses[one], link[other].value, addresses[other])
         first_written = next(iter(link))
         for name, peer in ((one, other), (other, one)):
             mac = self._macs.of(key, name)
             end = LinkEnd(peer, unit, name == first_written, addresses[name], mac)
             found.setdefault(name, []).append(end)
+
+    def _check_ends(
+        self,
+        one: str,
+        written: Sequence[At[str]],
+        own: Sequence[Interface],
+        other_written: Sequence[At[str]],
+        theirs: Sequence[Interface],
+    ) -> None:
+        """The ends of a link have addresses of their own, in networks that both are in."""
+        for at, address in zip(other_written, theirs, strict=True):
+            if any(address.ip == each.ip for each in own):
+                self._say(at.place, f"{address.ip} is {one}'s end already", "an address of its own")
+        for texts, mine, others in ((written, own, theirs), (other_written, theirs, own)):
+            networks = [each.network for each in others]
+            for at, address in zip(texts, mine, strict=True):
+                family = any(each.version == address.version for each in networks)
+                if "/" in at.value and family and address.network not in networks:
+                    text = f"{address} and the other end are not in one network"
+                    self._say(at.place, text, "one subnet for both ends")
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -486,9 +579,9 @@ class _Resolver:
         return host.pf.value
 
     def _routes(
-        self, routes: Mapping[str, Entry[At[str]]], around: Sequence[Subnet]
+        self, routes: Mapping[str, Entry[At[str]]], around: Sequence[Subnet], *, sure: bool
     ) -> tuple[tuple[Subnet, Address], ...]:
-        """Static routes; `around`: the networks whose host parts gateways may be."""
+        """Static routes; `around`: the networks whose host parts gateways may be, all of them where that is `sure`."""
         found: list[tuple[Subnet, Address]] = []
         for text, entry in routes.items():
             try:
@@ -496,7 +589,7 @@ class _Resolver:
             except ValueError as error:
                 self._say(entry.name.place, str(error), "network: gateway, as 10.1.0.0/16: 10.0.0.1")
                 continue
-            gateway = self._router(entry.value, around)
+            gateway = self._router(entry.value, around, sure=sure)
             if gateway is not None and gateway.version != network.version:
                 text = f"{gateway} is IPv{gateway.version}, and {network} IPv{network.version}"
                 self._say(entry.value.place, text, "a gateway of the same family")
@@ -522,15 +615,18 @@ class _Resolver:
         tags: dict[tuple[str, int], str] = {}
         for copy in copies:
             for name, vlan in copy.jail.vlans.items():
-                users.append((vlan.value.on, f"VLAN {name}"))
+                if vlan.value.on is not None:
+                    users.append((vlan.value.on, f"VLAN {name}"))
+                if vlan.value.on is None or vlan.value.tag is None:
+                    continue
                 key = (vlan.value.on.value, vlan.value.tag.value)
                 first = tags.setdefault(key, f"{copy.name}'s {name}")
                 if first != f"{copy.name}'s {name}":
                     self._say(vlan.value.tag.place, f"tag {key[1]} on {key[0]} is {first} already", "a tag of its own")
         for copy in copies:
             users += [(e.name, f"jail {copy.name}") for e in copy.jail.shared.values()]
-        self._check_mtus(given)
-        self._check_bridges(given)
+        self._check_mtus(host, given)
+        self._check_bridges(host, given)
         publics: dict[str, str] = {}
         for copy in copies:
             public = copy.jail.public
@@ -552,14 +648,16 @@ class _Resolver:
         ]
         cloned = given.rc["cloned_interfaces"].value.value.split() if "cloned_interfaces" in given.rc else []
         for card in named if listed else ():
-            if card.value not in nics and card.value not in cloned:
+            may_be = self._unread.may_have(*self._keys(host), "nics", card.value)
+            may_be = may_be or self._unread.at(*self._keys(host), "rc")
+            if card.value not in nics and card.value not in cloned and not may_be:
                 self._say(
                     card.place,
                     f"host {host} has no card {card.value}",
                     nearest(card.value, nics) or f"give it under `nics:`, as {card.value}: WIRE",
                 )
 
-    def _check_bridges(self, given: Host) -> None:
+    def _check_bridges(self, host: str, given: Host) -> None:
         """A bridge is one network's, and so is what of a card joins it."""
         bridges: dict[str, str] = {}
         uplinks: dict[tuple[str, int | None], str] = {}
@@ -569,7 +667,7 @@ class _Resolver:
                 first = bridges.setdefault(network.bridge.value, name)
                 if first != name:
                     self._say(network.bridge.place, f"{network.bridge.value} is {first}'s bridge", "another number")
-            if network.uplink is not None:
+            if network.uplink is not None and not self._lacks_of_network(host, name, "vlan"):
                 tag = network.vlan.value if network.vlan is not None else None
                 first = uplinks.setdefault((network.uplink.value, tag), name)
                 if first != name:
@@ -577,12 +675,12 @@ class _Resolver:
                     text = f"{what} is the uplink of {first}, and can be in one bridge only"
                     self._say(network.uplink.place, text, "another card, or a `vlan:` of its own")
 
-    def _check_mtus(self, given: Host) -> None:
+    def _check_mtus(self, host: str, given: Host) -> None:
         """A bridge's members have one MTU, and so has a card all of whose VLANs are in bridges (row E4)."""
         first: dict[str, tuple[str, int]] = {}
         for name, each in given.networks.items():
             network = each.value
-            if network.uplink is not None:
+            if network.uplink is not None and not self._lacks_of_network(host, name, "mtu"):
                 mtu = network.mtu.value if network.mtu is not None else ETHERNET
                 other, known = first.setdefault(network.uplink.value, (name, mtu))
                 if known != mtu:
@@ -595,9 +693,10 @@ class _Resolver:
     def _check_wires(self, hosts: Mapping[str, Host]) -> None:
         for host in hosts.values():
             for entry in host.nics.values():
-                if entry.value.value not in self._file.wires:
-                    hint = nearest(entry.value.value, self._file.wires) or "add it to `wires:`"
-                    self._say(entry.value.place, f"there is no wire {entry.value.value!r}", hint)
+                wire = entry.value.value
+                if wire not in self._file.wires and not self._unread.may_have("wires", wire):
+                    hint = nearest(wire, self._file.wires) or "add it to `wires:`"
+                    self._say(entry.value.place, f"there is no wire {wire!r}", hint)
         ids: dict[str, str] = {}
         for name, host in hosts.items():
             if host.hostid is not None and ids.setdefault(host.hostid.value.lower(), name) != name:
@@ -609,11 +708,11 @@ class _Resolver:
         names = set(jails)
         names |= {f"{host.name}:{jail.name}" for host in hosts for jail in host.jails}
         names |= {host.name for host in hosts}
-        if any(host.own_files for host in hosts):
+        if any(host.own_files or self._unread.at(*self._keys(host.name), "files") for host in hosts):
             return  # their jails are in their own files
         for each in expectations:
             for name in (each.source, each.target):
-                if name not in names and not _is_address(name):
+                if name not in names and not _is_address(name) and not self._may_be_called(name, hosts):
                     hint = nearest(name, names) or "a jail, a host, HOST:JAIL or an address"
                     self._say(each.place, f"nobody is called {name!r}", hint)
                 elif jails.count(name) > 1:
@@ -621,6 +720,13 @@ class _Resolver:
                         f"{host.name}:{name}" for host in hosts if any(j.name == name for j in host.jails)
                     )
                     self._say(each.place, f"several hosts have a jail {name}", f"say which: {there}")
+
+    def _may_be_called(self, name: str, hosts: Sequence[PlacedHost]) -> bool:
+        """Whether there may be a host or a jail of a name that nobody seems to have."""
+        host, _, jail = name.rpartition(":")
+        if self._unread.may_have("hosts", host) if host else self._unread.may_lack("hosts"):
+            return True
+        return any(self._may_be_jail(each.name, jail) for each in hosts if host in ("", each.name))
 
     def _say(self, place: Place, text: str, hint: str = "") -> None:
         self._problems.say(place, text, hint)

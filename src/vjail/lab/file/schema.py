@@ -7,9 +7,10 @@ documentation come from the same fields. Knows nothing of labs.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, field, fields
+from dataclasses import field, fields
 from ipaddress import ip_network
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -20,6 +21,8 @@ T_co = TypeVar("T_co", covariant=True)
 Json = dict[str, Any]
 Plain = str | list["Plain"] | dict[str, "Plain"]
 """A value as YAML has it; every scalar is text."""
+_NEAR = 0.8
+"""How alike a key and the one that was surely meant are (1: the same)."""
 
 
 class Type(Protocol[T_co]):
@@ -60,11 +63,10 @@ class Text(Generic[T]):
                 return At(self.make(text), node.place)
             except ValueError as error:
                 node.say(f"{text!r}: {error}", f"expected: {self.expects}")
-                return None
-        node.say(
-            f"{text!r} cannot stand here" if text is not None else "a single value is expected here",
-            f"expected: {self.expects}",
-        )
+        elif text is not None:
+            node.say(f"{text!r} cannot stand here", f"expected: {self.expects}")
+        elif not node.is_scalar:
+            node.say("a single value is expected here", f"expected: {self.expects}")
         return None
 
     def plain(self, value: At[T]) -> Plain:
@@ -96,8 +98,11 @@ class Choice(Generic[T]):
         text = node.text
         if text is not None and text in self.words:
             return At(self.words[text], node.place)
-        hint = nearest(text or "", self.words) or f"expected: {self.expects}"
-        node.say(f"{text!r} cannot stand here" if text is not None else "a single word is expected here", hint)
+        if text is not None:
+            hint = nearest(text, self.words) or f"expected: {self.expects}"
+            node.say(f"{text!r} cannot stand here", hint)
+        elif not node.is_scalar:
+            node.say("a single word is expected here", f"expected: {self.expects}")
         return None
 
     def plain(self, value: At[T]) -> Plain:
@@ -164,7 +169,7 @@ class Named(Generic[T]):
         for key, value in node.entries():
             if not re.fullmatch(self.form, key.value):
                 hint = "a blank behind the colon" if ":" in key.value else f"expected: {self.names}"
-                node.problems.say(key.place, f"{key.value!r} cannot be a name here", hint)
+                node.say_key(key, f"{key.value!r} cannot be a name here", hint)
                 continue
             read = self.of.read(value)
             if read is not None:
@@ -236,7 +241,7 @@ class Joined(Generic[T]):
         for each in node.items():
             for name, entry in (self.of.read(each) or {}).items():
                 if name in found:
-                    node.problems.say(entry.name.place, f"{name!r} is given twice", "two different names")
+                    node.say_key(entry.name, f"{name!r} is given twice", "two different names")
                 found.setdefault(name, entry)
         return found
 
@@ -251,7 +256,7 @@ class Joined(Generic[T]):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Several(Generic[T]):
-    """A list whose elements may be lists themselves."""
+    """A list whose elements may be lists themselves, each with its place."""
 
     of: Type[T]
 
@@ -260,18 +265,19 @@ class Several(Generic[T]):
         """A list."""
         return f"a list of: {self.of.expects}"
 
-    def read(self, node: Node) -> tuple[T, ...] | None:
+    def read(self, node: Node) -> tuple[At[T], ...] | None:
         """The values that are good."""
         if node.is_empty:
             return ()
         if not node.is_list:
             node.say("a list is expected here", f"expected: {self.expects}")
             return None
-        return tuple(value for each in node.items() if (value := self.of.read(each)) is not None)
+        read = ((self.of.read(each), each.place) for each in node.items())
+        return tuple(At(value, place) for value, place in read if value is not None)
 
-    def plain(self, value: Sequence[T]) -> Plain:
+    def plain(self, value: Sequence[At[T]]) -> Plain:
         """A list."""
-        return [self.of.plain(each) for each in value]
+        return [self.of.plain(each.value) for each in value]
 
     def json(self) -> Json:
         """An array."""
@@ -302,15 +308,17 @@ class Structure(Generic[T]):
         return [each for each in fields(self.of) if "type" in each.metadata]  # type: ignore[arg-type]
 
     def read(self, node: Node) -> T | None:
-        """The structure; keys that are unknown or wrong are told, and left at their defaults."""
+        """The structure; keys that are unknown, wrong or missing are told, and left at their defaults."""
         if not node.is_empty and not node.is_mapping:
             node.say(f"{self.what} must be a mapping (`key: value`)", f"known here: {', '.join(self._names())}")
             return None
         values: dict[str, Any] = {}
         rest: dict[str, Entry[Any]] = {}
         known = {_written(each): each for each in self._keys()}
+        unknown: list[str] = []
         others = next((each for each in fields(self.of) if "others" in each.metadata), None)  # type: ignore[arg-type]
-        for key, value in () if node.is_empty else node.entries():
+        given = [] if node.is_empty else list(node.entries())
+        for key, value in given:
             if key.value in known:
                 read = known[key.value].metadata["type"].read(value)
                 if read is not None:
@@ -318,30 +326,33 @@ class Structure(Generic[T]):
             elif others is not None:
                 aside = Problems()
                 read = others.metadata["others"].read(dataclasses.replace(value, problems=aside))
-                if aside and (hint := nearest(key.value, known, 0.8)):
+                if aside and (hint := nearest(key.value, known, _NEAR)):
                     # The value was meant for the key that this one resembles.
                     text = f"{key.value!r} is no key of {self.what}, and no {others.metadata['what']} with such a value"
-                    node.problems.say(key.place, text, hint)
-                else:
-                    node.problems.add(aside)
+                    node.say_key(key, text, hint)
+                    unknown.append(key.value)
+                    continue
+                node.problems.add(aside)
                 if read is not None:
                     rest[key.value] = Entry(key, read)
             else:
                 hint = nearest(key.value, known) or f"known here: {', '.join(known)}"
-                node.problems.say(key.place, f"{key.value!r} is not known in {self.what}", hint)
+                node.say_key(key, f"{key.value!r} is not known in {self.what}", hint)
+                unknown.append(key.value)
         if others is not None:
             values[others.name] = rest
         for each in fields(self.of):  # type: ignore[arg-type]
             if each.metadata.get("place"):
                 values[each.name] = node.place
-        missing = [
-            name
-            for name, each in known.items()
-            if each.default is MISSING and each.default_factory is MISSING and each.name not in values
-        ]
-        for name in missing:
-            node.say(f"{self.what} needs {name!r}", f"expected: {known[name].metadata['type'].expects}")
-        return None if missing else self.of(**values)
+        present = {key.value for key, _ in given}
+        for name in unknown:
+            meant = difflib.get_close_matches(name, known, 1, _NEAR) or known
+            for absent in (each for each in meant if each not in present):
+                node.unread.add(*node.keys, absent)
+        for name, each in known.items():
+            if each.metadata["required"] and name not in present and not node.unread.at(*node.keys, name):
+                node.say(f"{self.what} needs {name!r}", f"expected: {each.metadata['type'].expects}")
+        return self.of(**values)
 
     def plain(self, value: T) -> Plain:
         """A mapping of what is given, in the order of the keys."""
@@ -364,7 +375,7 @@ class Structure(Generic[T]):
         for each in self._keys():
             properties[_written(each)] = {**each.metadata["type"].json(), "description": each.metadata["about"]}
         others = next((each for each in fields(self.of) if "others" in each.metadata), None)  # type: ignore[arg-type]
-        required = [_written(e) for e in self._keys() if e.default is MISSING and e.default_factory is MISSING]
+        required = [_written(each) for each in self._keys() if each.metadata["required"]]
         made: Json = {
             "type": ["object", "null"],
             "properties": properties,
@@ -380,11 +391,10 @@ class Structure(Generic[T]):
 def key(type: Type[Any], about: str, *, name: str = "", required: bool = False) -> Any:
     """A field of a structure: what it may be and what it is about; `name` where that is no Python name.
 
-    Where the key is not given, a list or mapping is empty, anything else None.
+    Where the key is not given, a list or mapping is empty, anything else None; so also one that is `required`, where
+    the file has that mistake.
     """
-    metadata = {"type": type, "about": about, "name": name}
-    if required:
-        return field(metadata=metadata)
+    metadata = {"type": type, "about": about, "name": name, "required": required}
     if isinstance(type, Named | NamesOr):
         return field(default_factory=dict, metadata=metadata)
     return field(default=() if isinstance(type, Listed | Several) else None, metadata=metadata)
