@@ -104,6 +104,42 @@ class TestLock:
         assert list(tmp_path.iterdir()) == [file]
 
 
+class TestNumbersByHand:
+    """A number that is made up is none that the file gives a bridge or an epair itself."""
+
+    def interfaces(self, file: Path, text: str) -> set[str]:
+        """The bridges and epairs of the networks `one` and `two`, and what the lock remembers from then on."""
+        file.write_text(text)
+        found, kept = topology(file, Path.read_bytes)
+        lock.write(file, kept)
+        host = found.hosts[0]
+        ports = {f"epair{port.unit}" for jail in host.jails for port in jail.ports}
+        return ports | {bridge.name for bridge in host.bridges if bridge.network != "own"}
+
+    @pytest.mark.parametrize(
+        "by_hand",
+        [
+            "hosts: {h: {networks: {one: {}, two: {}, own: {bridge: BRIDGE}}, jails: {a: {one: []}, b: {two: []}}}}",
+            "hosts: {h: {rc: {cloned_interfaces: lo1 BRIDGE EPAIR}, networks: {one: {}, two: {}},"
+            " jails: {a: {one: []}, b: {two: []}}}}",
+            "defaults: {parameters: {exec.prestart: [ifconfig BRIDGE create up, /sbin/ifconfig EPAIR create]}}\n"
+            "hosts: {h: {networks: {one: {}, two: {}}, jails: {a: {one: []}, b: {two: []}}}}",
+        ],
+        ids=["bridge", "rc", "exec"],
+    )
+    def test_they_are_left_out_also_where_the_lock_has_them(self, tmp_path: Path, by_hand: str) -> None:
+        file = tmp_path / "vjail.yml"
+        plain = "hosts: {h: {networks: {one: {}, two: {}}, jails: {a: {one: []}, b: {two: []}}}}\n"
+        before = self.interfaces(file, plain)
+        bridge, epair = (min(name for name in before if name.startswith(kind)) for kind in ("bridge", "epair"))
+        text = by_hand.replace("BRIDGE", bridge).replace("EPAIR", epair)
+        after = self.interfaces(file, text)
+        lost = {name for name in (bridge, epair) if name in text}
+        assert len(after) == 4
+        assert before - after == lost
+        assert self.interfaces(file, text) == after
+
+
 @settings(max_examples=25, deadline=None)
 @given(lab_files())
 def test_check_finds_nothing_in_what_random_lab_files_compile_to(

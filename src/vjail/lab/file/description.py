@@ -73,6 +73,12 @@ def _between(number: int, low: int, high: int) -> int:
     return number
 
 
+def _bridge_name(text: str) -> str:
+    """FreeBSD numbers cloned interfaces up to 32767 (IF_MAXUNIT)."""
+    _between(int(text.removeprefix("bridge")), 0, 32767)
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network of jails: a bridge on its host."""
@@ -86,7 +92,8 @@ class Network:
         Listed(_GATEWAY), "where jails send what leaves the network (with nat: the host); may be a jail's that forwards"
     )
     bridge: At[str] | None = key(
-        Text("bridge and a number", r"bridge[0-9]{1,9}", str), "the bridge's name, instead of one that is made up"
+        Text("bridge and a number, 32767 at most", r"bridge(0|[1-9][0-9]{0,4})", _bridge_name),
+        "the bridge's name, instead of one that is made up",
     )
     mtu: At[int] | None = key(_MTU, "the size of its packets; all members have it")
     private: At[bool] | None = key(YES_NO, "its jails do not reach one another, only what is outside")

@@ -7,6 +7,7 @@ those of a lock file stay what they are.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping
 
 _STEP = 1000
 _STARTS = 20
@@ -19,11 +20,14 @@ def start(lab: str) -> int:
 
 
 class Numbers:
-    """Gives numbers to keys: those that are known first, then the lowest that are free from a start on."""
+    """Gives numbers to keys: those that are known first, then the lowest that are free from a start on.
 
-    def __init__(self, first: int, known: dict[str, int]) -> None:
-        self.known = dict(known)
-        self._used = set(known.values())
+    `taken` are others' numbers: a key that was known by one of them gets another.
+    """
+
+    def __init__(self, first: int, known: Mapping[str, int], taken: Collection[int] = ()) -> None:
+        self.known = {key: number for key, number in known.items() if number not in taken}
+        self._used = {*self.known.values(), *taken}
         self._next = first
 
     def of(self, key: str) -> int:

@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from vjail.conf.jailconf.parameters import lookup, suggest
 from vjail.kernel.conditions import Conditions
 from vjail.lab.file.addressing import Pool
+from vjail.lab.file.byhand import made_by_hand
 from vjail.lab.file.description import RESERVED, Expectation, Host, Jail, Link, Network, Wire
 from vjail.lab.file.load import Loaded
 from vjail.lab.file.lock import Lock
@@ -76,15 +77,18 @@ class _Resolver:
         self._unread = loaded.unread
         self._unsure: set[tuple[str, str]] = set()
         """Hosts (with '') and their jails that have addresses which are not known."""
-        self._numbers = Numbers(start(name), {k: n for k, n in old.numbers.items() if not k.startswith("bridge ")})
-        known = {k: n for k, n in old.numbers.items() if k.startswith("bridge ")}
-        self._bridges = Numbers(start(name), known)
+        taken = list(made_by_hand(loaded.file, self._hosts()))
+        numbers = {k: n for k, n in old.numbers.items() if not k.startswith("bridge ")}
+        self._numbers = Numbers(start(name), numbers, {n for kind, n in taken if kind == "epair"})
+        bridges = {k: n for k, n in old.numbers.items() if k.startswith("bridge ")}
+        self._bridges = Numbers(start(name), bridges, {n for kind, n in taken if kind == "bridge"})
         self._macs = Macs(name)
 
     def run(self) -> tuple[Topology, Lock]:
         for group in self._file.groups.values():
             for each in group.value.group:
                 self._say(each.place, "a group cannot be in another", "give its jails both: `group: [one, other]`")
+        self._check_top()
         hosts = self._hosts()
         wires = {name: _wire(entry.value) for name, entry in self._file.wires.items()}
         placed = tuple(self._host(name, host, hosts) for name, host in hosts.items())
@@ -101,11 +105,23 @@ class _Resolver:
         if not file.hosts:
             place = file.place
             return {ONE_HOST: Host(networks=file.networks, jails=file.jails, links=file.links, place=place)}
-        for what, entries in (("networks", file.networks), ("jails", file.jails)):
-            for entry in entries.values():
-                hint = f"put it under `hosts: {next(iter(file.hosts))}: {what}:`"
-                self._say(entry.name.place, f"in a lab with hosts, {what} belong to one of them", hint)
         return {name: entry.value for name, entry in file.hosts.items()}
+
+    def _check_top(self) -> None:
+        """In a lab with hosts, what belongs to a host is there."""
+        file = self._file
+        first = next(iter(file.hosts), None)
+        if first is None:
+            return
+        places = {
+            "networks": [entry.name.place for entry in file.networks.values()],
+            "jails": [entry.name.place for entry in file.jails.values()],
+            "links": [link.place for link in file.links],
+        }
+        for what, found in places.items():
+            for place in found:
+                hint = f"put it under `hosts: {first}: {what}:`"
+                self._say(place, f"in a lab with hosts, {what} belong to one of them", hint)
 
     def _host(self, name: str, host: Host, hosts: Mapping[str, Host]) -> PlacedHost:
         if host.files is not None and (host.networks or host.jails or host.links):
@@ -252,12 +268,15 @@ class _Resolver:
         for address in gateways:
             if all(address != each.ip for each in own):
                 pool.reserve_gateway(address)
-        number = self._bridges.of(f"bridge {host}/{name}")
-        if network.bridge is None:
-            self._new.numbers[f"bridge {host}/{name}"] = number
+        if network.bridge is not None:
+            bridge = network.bridge.value
+        else:
+            key = f"bridge {host}/{name}"
+            number = self._new.numbers[key] = self._bridges.of(key)
+            bridge = f"bridge{number}"
         return Bridge(
             name,
-            network.bridge.value if network.bridge is not None else f"bridge{number}",
+            bridge,
             tuple(subnets),
             network.uplink.value if network.uplink is not None else None,
             network.vlan.value if network.vlan is not None else None,
