@@ -6,6 +6,7 @@ wrong in form elsewhere. Nothing is said of what hangs on a piece that could not
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
@@ -19,6 +20,7 @@ from vjail.lab.file.load import Loaded
 from vjail.lab.file.lock import Lock
 from vjail.lab.file.naming import Macs, Numbers, start
 from vjail.lab.file.nodes import At, Place, Problems, nearest
+from vjail.lab.file.overlaps import Attachment, check_overlaps
 from vjail.lab.file.schema import Entry
 from vjail.lab.file.topology import (
     Address,
@@ -76,7 +78,9 @@ class _Resolver:
         self._problems = loaded.problems
         self._unread = loaded.unread
         self._unsure: set[tuple[str, str]] = set()
-        """Hosts (with '') and their jails that have addresses which are not known."""
+        """Hosts' jails that have addresses which are not known."""
+        self._link_places: defaultdict[tuple[str, str], list[Place]] = defaultdict(list)
+        """Where the ends of links stand that a host's jail has, in their order."""
         taken = list(made_by_hand(loaded.file, self._hosts()))
         numbers = {k: n for k, n in old.numbers.items() if not k.startswith("bridge ")}
         self._numbers = Numbers(start(name), numbers, {n for kind, n in taken if kind == "epair"})
@@ -149,6 +153,7 @@ class _Resolver:
         here = self._keys(name)
         sure = not any(self._unread.at(*here, key) for key in ("addresses", "networks"))
         sure = sure and all(len(own) == len(host.addresses[nic].value) for nic, own in addresses.items())
+        self._check_overlaps(name, host, bridges, addresses, copies, jails)
         return PlacedHost(
             name,
             nics,
@@ -533,6 +538,7 @@ class _Resolver:
             mac = self._macs.of(key, name)
             end = LinkEnd(peer, unit, name == first_written, addresses[name], mac)
             found.setdefault(name, []).append(end)
+            self._link_places[host, name].append(link[name].name.place)
 
     def _check_ends(
         self,
@@ -675,6 +681,30 @@ class _Resolver:
                     f"host {host} has no card {card.value}",
                     nearest(card.value, nics) or f"give it under `nics:`, as {card.value}: WIRE",
                 )
+
+    def _check_overlaps(
+        self,
+        name: str,
+        host: Host,
+        bridges: Sequence[Bridge],
+        addresses: Mapping[str, tuple[Interface, ...]],
+        copies: Sequence[_Copy],
+        jails: Sequence[PlacedJail],
+    ) -> None:
+        """No two interfaces of a stack are in networks that overlap. A jail's replicas are in those of the first."""
+        own = [Attachment(nic, host.addresses[nic].name.place, found) for nic, found in addresses.items()]
+        own += [Attachment(b.network, host.networks[b.network].name.place, b.host_addresses) for b in bridges]
+        check_overlaps(f"host {name}", own, self._problems)
+        for copy, jail in zip(copies, jails, strict=True):
+            if copy.step or not jail.vnet:
+                continue
+            given = copy.jail
+            ends = zip(jail.links, self._link_places[name, copy.name], strict=True)
+            own = [Attachment(p.network, given.networks[p.network].name.place, p.addresses) for p in jail.ports]
+            own += [Attachment(f"a link with {end.peer}", place, end.addresses) for end, place in ends]
+            own += [Attachment(card.name, given.nics[card.name].name.place, card.addresses) for card in jail.cards]
+            own += [Attachment(vlan.name, given.vlans[vlan.name].name.place, vlan.addresses) for vlan in jail.vlans]
+            check_overlaps(copy.name, own, self._problems)
 
     def _check_bridges(self, host: str, given: Host) -> None:
         """A bridge is one network's, and so is what of a card joins it."""
