@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from vjail.cli.say import fail, problems
+from vjail.cli.say import problems
 from vjail.lab import folder
 from vjail.lab.model import LabError
 
@@ -19,12 +19,9 @@ def export(arguments: argparse.Namespace) -> int:
     try:
         lab = folder.load(path)
         folder.keep(path)
+        written = write(lab, Path(arguments.directory))
     except LabError as error:
         return problems(error)
-    try:
-        written = write(lab, Path(arguments.directory))
-    except FileExistsError as error:
-        return fail(f"{error.filename}: is there already and was not made by an export; name another folder")
     for each in written:
         print(each)
     return 0

@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 import posixpath
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from vjail.conf.fstab import mount_line
 from vjail.conf.jailconf import Configuration, NoFiles, load
 from vjail.conf.position import Source
+from vjail.lab.exported import Content, replace
 from vjail.lab.model import Lab, LabHostSpec
 from vjail.release import Release
 
 _README = "README.md"
-_MARK = "These are the files that vjail made for"
 
 
 def export(lab: Lab, directory: Path) -> list[Path]:
-    """Write each host's files; what was written. Raises OSError; FileExistsError for a folder that is somebody's."""
-    written: list[Path] = []
+    """Write each host's files in place of those of an earlier export of the lab; what was written.
+
+    Raises LabError for a folder that holds anything else; OSError.
+    """
+    contents: dict[str, Content] = {}
     for spec in lab.hosts.values():
-        place = directory if len(lab.hosts) == 1 else directory / spec.name
-        known = place / _README
-        if place.is_dir() and any(place.iterdir()) and not (known.is_file() and _MARK in known.read_text()):
-            raise FileExistsError(17, "File exists", str(place))
-        place.mkdir(parents=True, exist_ok=True)
-        for name, file in spec.files.items():
-            (place / name).write_bytes(file.content)
-            written.append(place / name)
+        place = "" if len(lab.hosts) == 1 else f"{spec.name}/"
+        contents |= {f"{place}{name}": file.content for name, file in spec.files.items()}
         if spec.tree is not None:
-            written += _copy(spec.tree, place / "files")
-        known.write_text(_readme(lab, spec))
-        written.append(known)
-    return written
+            contents |= {f"{place}files/{name}": content for name, content in _tree(spec.tree).items()}
+        contents[f"{place}{_README}"] = _readme(lab, spec).encode()
+    replace(directory, lab.origin, contents)
+    return [directory / path for path in contents if not (directory / path).is_dir()]
 
 
-def _copy(tree: Path, target: Path) -> list[Path]:
-    """Copy the tree that is laid over a host; the files."""
-    if target.exists():
-        shutil.rmtree(target)
-    shutil.copytree(tree, target, symlinks=True)
-    return sorted(path for path in target.rglob("*") if not path.is_dir())
+def _tree(tree: Path) -> dict[str, Content]:
+    """What is in the tree that is laid over a host."""
+    return {str(path.relative_to(tree)): path for path in sorted(tree.rglob("*"))}
 
 
 def _readme(lab: Lab, spec: LabHostSpec) -> str:
@@ -49,7 +42,7 @@ def _readme(lab: Lab, spec: LabHostSpec) -> str:
     lines = [
         f"# {spec.name}",
         "",
-        f"{_MARK} host {spec.name} of the lab {lab.name}: {files or 'none'}.",
+        f"These are the files that vjail made for host {spec.name} of the lab {lab.name}: {files or 'none'}.",
         f"FreeBSD {lab.release} reads them as they are; nothing of vjail is needed on the host. As root there:",
         "",
         *(f"{number}. {step}" for number, step in enumerate(_steps(lab, spec), 1)),
