@@ -20,7 +20,7 @@ def lab_files(draw: st.DrawFn) -> str:
                 [
                     "",
                     ", uplink: em0" if number == 0 else "",
-                    ", nat: em1",
+                    ", nat: em1" if "fd0" not in subnet else "",
                     ", mtu: 1400",
                     ", private: true",
                     ", host: .1",

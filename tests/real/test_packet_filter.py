@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -58,31 +59,33 @@ class Lab:
         return [shares[talk] == 1 for talk in talks]
 
 
-_LABS = ("C4-static-nat", "C4-nat-and-rdr")
+_NAT_OF_IPV6 = TOP / "tests" / "lab" / "file" / "right" / "nat-of-ipv6"
+_LABS = (_EXAMPLES / "C4-static-nat", _EXAMPLES / "C4-nat-and-rdr", _NAT_OF_IPV6)
 
 
 @pytest.fixture(
     scope="module", params=[pytest.param(0, id="root", marks=pytest.mark.root), pytest.param(NOBODY, id="user")]
 )
 def labs(request: pytest.FixtureRequest, program: Path) -> Iterator[Callable[[str], Lab]]:
-    """Both examples, up for one user; each test leaves them as they were."""
+    """Both examples and a lab file, up for one user; each test leaves them as they were."""
     if request.param == 0 and os.geteuid() != 0:
         pytest.skip("needs root")
     uid = request.param if os.geteuid() == 0 else os.geteuid()
     work = program / "work"
-    for name in _LABS:
-        shutil.copytree(_EXAMPLES / name, work / name)
-        for host in [path for path in (work / name).iterdir() if path.is_dir()]:
+    names = [path.name for path in _LABS]
+    for path in _LABS:
+        shutil.copytree(path, work / path.name, ignore=shutil.ignore_patterns("expected"))
+        for host in [each for each in (work / path.name).iterdir() if each.is_dir()]:
             (host / "files" / "root").mkdir(parents=True)
             shutil.copy(_HERE / "onwire.py", host / "files" / "root")
     try:
         for path in (work, *work.rglob("*")):
             os.chown(path, uid, uid)
         with sandbox(program, uid) as box, ThreadPoolExecutor() as pool:
-            for up in pool.map(lambda name: box.vjail("up", name), _LABS):
+            for up in pool.map(lambda name: box.vjail("up", name), names):
                 assert up.code == 0, up
             yield lambda name: Lab(box, name)
-            for down in pool.map(lambda name: box.vjail("down", name), _LABS):
+            for down in pool.map(lambda name: box.vjail("down", name), names):
                 assert down.code == 0, down
     finally:
         shutil.rmtree(work)
@@ -153,6 +156,21 @@ def test_nat_for_a_network_and_rdr_to_a_jail(labs: Callable[[str], Lab]) -> None
     assert lab.reaches("router:shell", _CLIENT[0]) == [True]
     assert "192.168.2.33:" in lab.on("router", "pfctl -s states")
     lab.on("router", "ifconfig em0 inet 192.168.2.3/24")
+
+
+def test_nat_for_local_ipv6(labs: Callable[[str], Lab]) -> None:
+    """A lab file's: local addresses are never outside, global ones are; the card has a link-local address besides."""
+    lab = labs(_NAT_OF_IPV6.name)
+    script = base64.b64encode((_HERE / "onwire.py").read_bytes()).decode()
+    lab.on("router", f"echo {script} | base64 -d > /root/onwire.py")
+    calls = [f"jexec {jail} ping -c 2 -i 0.1 2001:db8::9" for jail in ("a", "b", "c")]
+    frames = _frames(lab.on("router", f"python3 /root/onwire.py watch em0 sh -c '{'; '.join(calls)}'"))
+    seen = {each["source"] for each in frames if each.get("target") == "2001:db8::9" and each["protocol"] == 58}
+    asked = {each for each in seen if not each.startswith("fe80:")}
+    assert asked == {"2001:db8::1", "2001:db8::5", "2001:db8:1::2"}, frames
+    for jail in ("a", "b", "c"):
+        assert lab.reaches(f"router:{jail}", "192.0.2.9", "2001:db8::9") == [True, True], jail
+    assert lab.reaches("far", "2001:db8::5", "2001:db8:1::2", "fd00::2") == [True, True, False]
 
 
 def test_tables_anchors_and_a_jail_with_a_pf_of_its_own(labs: Callable[[str], Lab]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv6Address, ip_interface
+from ipaddress import IPv6Address, ip_interface, ip_network
 
 from vjail.command import rc_files
 from vjail.conf import devfs_rules
-from vjail.conf.pf.rules import Action, InterfaceAddress, NetAddress, Part, Rule, Ruleset
+from vjail.conf.pf.rules import Action, Family, InterfaceAddress, NetAddress, Part, Rule, Ruleset
 from vjail.conf.position import Source
 from vjail.conf.rcconf import RcConf
 from vjail.importing import jails
@@ -23,6 +23,7 @@ from vjail.lab.compile.host import USUAL_DEVICES
 from vjail.lab.file.description import JAIL_NAME, Host, Jail, Link, Network, Vlan
 from vjail.lab.file.nodes import At
 from vjail.lab.file.schema import Entry
+from vjail.lab.file.topology import is_hidden
 from vjail.lab.model import LabHostSpec
 
 _MADE = re.compile(r"\A# Made by vjail from the lab file of .*\n")
@@ -309,23 +310,41 @@ class _Host:
 
     def _told(self, rules: Ruleset) -> tuple[dict[str, str], dict[str, str]] | None:
         networks: dict[object, FoundNetwork] = {
-            net: each for each in self._wiring.networks for net in each.subnets if net.version == 4 and not each.uplink
+            net: each for each in self._wiring.networks for net in each.subnets if is_hidden(net) and not each.uplink
         }
         nats: dict[str, str] = {}
+        hidden: set[object] = set()
         for rule in rules.nat:
             source = rule.source.address
-            if not isinstance(source, NetAddress) or source.network not in networks or not _is_own_nat(rule):
+            if not isinstance(source, NetAddress) or source.network not in networks or not self._is_own_nat(rule):
                 return None
-            nats[networks[source.network].name] = rule.interface
+            if nats.setdefault(networks[source.network].name, rule.interface) != rule.interface:
+                return None
+            hidden.add(source.network)
+        if any(each.name in nats and net not in hidden for net, each in networks.items()):
+            return None
         routed = [each for each in networks.values() if each.name in nats]
         publics: dict[str, str] = {}
         for rule in rules.binat:
             jail = self._public(rule, routed, nats)
-            if jail is None:
+            if jail is None or jail[0] in publics:
                 return None
             publics[jail[0]] = jail[1]
         passes = all(rule == Rule(Action.PASS, keep=rule.keep, tcp_flags=rule.tcp_flags) for rule in rules.filter)
         return (nats, publics) if nats and passes and not rules.rdr and not rules.scrub else None
+
+    def _is_own_nat(self, rule: Rule) -> bool:
+        """`nat on IF from NET to any -> (IF)` and nothing else; for IPv6 the first address of IF, as is compiled."""
+        pool = rule.pool
+        if rule.action is not Action.NAT or pool is None or len(pool.addresses) != 1:
+            return False
+        only = Rule(Action.NAT, interface=rule.interface, family=rule.family, source=rule.source, pool=rule.pool)
+        outer: object = InterfaceAddress(rule.interface, Part.OWN)
+        if rule.family is Family.INET6:
+            own = self._wiring.cards.get(rule.interface, ())
+            first = next((each.ip for each in own if each.version == 6 and not each.is_link_local), None)
+            outer = NetAddress(ip_network(first)) if first is not None else None
+        return only == rule and pool.addresses[0] == outer
 
     def _public(self, rule: Rule, routed: Collection[FoundNetwork], nats: Mapping[str, str]) -> tuple[str, str] | None:
         source, pool = rule.source.address, rule.pool
@@ -423,15 +442,6 @@ class _Host:
 
     def _hostid(self) -> str:
         return self._spec.files["hostid"].content.decode().strip().lower()
-
-
-def _is_own_nat(rule: Rule) -> bool:
-    """`nat on IF from NET to any -> (IF)` and nothing else."""
-    pool = rule.pool
-    if rule.action is not Action.NAT or pool is None or len(pool.addresses) != 1:
-        return False
-    only = Rule(Action.NAT, interface=rule.interface, family=rule.family, source=rule.source, pool=rule.pool)
-    return only == rule and pool.addresses[0] == InterfaceAddress(rule.interface, Part.OWN)
 
 
 def _sections(content: bytes) -> dict[int, list[str]]:

@@ -18,6 +18,7 @@ from vjail.rehearsal import Rehearsal, up
 NOT_MODELLED = {("E3-routing-daemons-lab", "h1 -> h2")}
 """What a routing daemon brings about, which the model does not run."""
 LONGEST = 25
+RIGHT = Path(__file__).parent / "right"
 
 
 def surprises(lab: Rehearsal, found: Topology) -> Iterator[str]:
@@ -28,7 +29,9 @@ def surprises(lab: Rehearsal, found: Topology) -> Iterator[str]:
             yield line.text
 
 
-@pytest.mark.parametrize("example", [EXAMPLES / name for name in FOLDERS], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "example", [*(EXAMPLES / name for name in FOLDERS), RIGHT / "nat-of-ipv6"], ids=lambda path: path.name
+)
 class TestExample:
     def test_is_short_and_check_finds_nothing(self, example: Path) -> None:
         assert len((example / "vjail.yml").read_text().splitlines()) <= LONGEST

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface
 
 from vjail.lab.compile.jailconf import jail_conf, rc_value
-from vjail.lab.file.topology import Bridge, Interface, PlacedHost, PlacedJail, Topology
+from vjail.lab.file.topology import Bridge, Interface, PlacedHost, PlacedJail, Topology, is_hidden
 
 _RULESET_BASE = 100
 USUAL_DEVICES = ("devfsrules_hide_all", "devfsrules_unhide_basic", "devfsrules_unhide_login")
@@ -54,7 +54,8 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
         if bridge.nat is not None:
             publics = [jail.public for jail in host.jails if jail.public is not None and _is_in(jail, bridge)]
             for number, public in enumerate(publics, len(host.addresses.get(bridge.nat, ()))):
-                lines[f"ifconfig_{bridge.nat}_alias{number}"] = f"inet {public}/32"
+                family, length = ("inet", 32) if public.version == 4 else ("inet6", 128)
+                lines[f"ifconfig_{bridge.nat}_alias{number}"] = f"{family} {public}/{length}"
         if bridge.uplink is not None and bridge.tag is not None:
             known = lines.get(f"vlans_{bridge.uplink}", "")
             lines[f"vlans_{bridge.uplink}"] = f"{known} {bridge.tag}".strip()
@@ -153,13 +154,19 @@ def _pf_conf(host: PlacedHost) -> Iterator[str]:
     for bridge in routed:
         for jail in host.jails:
             port = next((each for each in jail.ports if each.network == bridge.network), None)
-            inner = next((a.ip for a in port.addresses if a.version == 4), None) if port is not None else None
-            if jail.public is not None and inner is not None:
-                yield f"binat on {bridge.nat} inet from {inner} to any -> {jail.public}"
+            if jail.public is None or port is None:
+                continue
+            inner = next((each.ip for each in port.addresses if each.version == jail.public.version), None)
+            if inner is not None:
+                family = "inet" if inner.version == 4 else "inet6"
+                yield f"binat on {bridge.nat} {family} from {inner} to any -> {jail.public}"
     for bridge in routed:
-        for subnet in bridge.subnets:
+        for subnet in filter(is_hidden, bridge.subnets):
             if subnet.version == 4:
                 yield f"nat on {bridge.nat} inet from {subnet} to any -> ({bridge.nat})"
+            else:
+                # Not (IF), nor (IF:0): these have the card's link-local address too (pfi_instance_add in pf_if.c).
+                yield f"nat on {bridge.nat} inet6 from {subnet} to any -> {bridge.nat6}"
     yield "pass"
 
 

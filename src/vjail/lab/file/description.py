@@ -138,7 +138,9 @@ class Jail:
         "VLANs of the host's cards that move into the jail",
     )
     forward: At[bool] | None = key(YES_NO, "it passes packets on: a router")
-    public: At[str] | None = key(_ADDRESS, "the address under which the outside reaches it (static NAT, both ways)")
+    public: At[str] | None = key(
+        _ADDRESS, "the address under which the outside reaches it (static NAT, both ways, IPv4 or IPv6)"
+    )
     mounts: tuple[At[str], ...] = key(
         Listed(_MOUNT),
         "what is mounted in it: TARGET is as the jail sees it, but in a line of fstab(5), which has the host's path",

@@ -6,10 +6,12 @@ wrong in form elsewhere. Nothing is said of what hangs on a piece that could not
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface, ip_network
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Address, IPv6Interface, ip_address, ip_interface, ip_network
 
 from vjail.conf.jailconf.parameters import lookup, suggest
 from vjail.kernel.conditions import Conditions
@@ -33,6 +35,7 @@ from vjail.lab.file.topology import (
     Port,
     Topology,
     VlanPort,
+    is_hidden,
 )
 from vjail.lab.file.topology import Network as Subnet
 from vjail.lab.model import WireSettings
@@ -141,14 +144,17 @@ class _Resolver:
             if (each.jail.forward is not None and each.jail.forward.value) or self._lacks(each, "forward")
         }
         pools = {network: self._pool(name, network, entry.value, routers) for network, entry in host.networks.items()}
-        bridges = tuple(self._bridge(name, n, entry, pools[n]) for n, entry in host.networks.items())
+        addresses = {nic: self._long(entry.value) for nic, entry in host.addresses.items()}
+        bridges = tuple(
+            replace(self._bridge(name, n, entry, pools[n]), nat6=self._outer(name, host, entry.value, addresses))
+            for n, entry in host.networks.items()
+        )
         self._reserve(copies, host, pools)
         by_name = {bridge.network: bridge for bridge in bridges}
         links = self._links(name, host, copies)
         jails = tuple(self._jail(name, each, by_name, pools, links.get(each.name, []), copies) for each in copies)
         nics = {nic: entry.value.value for nic, entry in host.nics.items()}
         self._check_cards(name, host, copies, nics, bool(self._file.hosts))
-        addresses = {nic: self._long(entry.value) for nic, entry in host.addresses.items()}
         around = [each.network for own in (*addresses.values(), *(b.host_addresses for b in bridges)) for each in own]
         here = self._keys(name)
         sure = not any(self._unread.at(*here, key) for key in ("addresses", "networks"))
@@ -293,6 +299,28 @@ class _Resolver:
             network.domain.value if network.domain is not None else None,
         )
 
+    def _outer(
+        self, name: str, host: Host, network: Network, addresses: Mapping[str, tuple[Interface, ...]]
+    ) -> IPv6Address | None:
+        """The address of its card that hides a network's local IPv6 addresses; told, where the file gives it none."""
+        hidden = [each for each in network.subnet if each.value.version == 6 and is_hidden(each.value)]
+        if network.nat is None or not hidden:
+            return None
+        nat = network.nat.value
+        own = [*addresses.get(nat, ()), *_of_rc_conf(host, nat)]
+        outer = next((each.ip for each in own if isinstance(each, IPv6Interface) and not each.is_link_local), None)
+        unsure = any(self._unread.at(*self._keys(name), key) for key in ("addresses", "rc"))
+        if outer is None and not unsure:
+            subnet = hidden[0].value
+            mend = f"addresses: {{{nat}: 2001:db8::2/64}}"
+            mend = f"`{mend}` of the host" if self._file.hosts else f"`hosts: {{{name}: {{{mend}, …}}}}`"
+            self._say(
+                hidden[0].place,
+                f"{subnet} cannot be hidden: the file gives {nat} no IPv6 address",
+                f"{mend}; or put {subnet} into a network of its own, without `nat:`",
+            )
+        return outer
+
     def _gateway(self, written: At[str], subnets: Sequence[Subnet], *, sure: bool) -> Address | None:
         address = self._router(written, subnets, sure=sure)
         if address is not None and not any(address in subnet for subnet in subnets):
@@ -390,13 +418,17 @@ class _Resolver:
             self._check_parameter(name, entry.name.place)
         rc = {key: entry.value.value for key, entry in jail.rc.items()}
         rc |= {f"{service.value}_enable": "YES" for service in jail.services}
-        public = self._whole((jail.public,))[0].ip if jail.public is not None and self._is_plain(jail.public) else None
+        public = next((each.ip for each in self._whole((jail.public,) if jail.public is not None else ())), None)
         may_be_nat = len(ports) < len(jail.networks) or any(
             bridges[port.network].nat or self._lacks_of_network(host, port.network, "nat") for port in ports
         )
         if public is not None and not may_be_nat and copy.whole:
             assert jail.public is not None
             self._say(jail.public.place, "a public address needs a network with nat", "give a network of it `nat:`")
+        elif public is not None and sure and all(public.version != a.version for port in ports for a in port.addresses):
+            assert jail.public is not None
+            text = f"{copy.name} has no IPv{public.version} address that could be {public} outside"
+            self._say(jail.public.place, text, "an address of the same family in the network with `nat:`")
         return PlacedJail(
             copy.name,
             jail.path.value.replace("NAME", copy.name) if jail.path is not None else f"/jails/{copy.name}",
@@ -779,6 +811,16 @@ class _Resolver:
 
     def _say(self, place: Place, text: str, hint: str = "") -> None:
         self._problems.say(place, text, hint)
+
+
+def _of_rc_conf(host: Host, card: str) -> Iterator[Interface]:
+    """The IPv6 addresses that a host's own variables of rc.conf give a card."""
+    name = f"ifconfig_{card.replace('.', '_')}"
+    for key, entry in host.rc.items():
+        found = re.search(r"\binet6\s+([0-9a-fA-F:]+)", entry.value.value)
+        if found is not None and (key == f"{name}_ipv6" or re.fullmatch(rf"{re.escape(name)}_alias\d+", key)):
+            with contextlib.suppress(ValueError):
+                yield IPv6Interface(found[1])
 
 
 def _is_address(text: str) -> bool:

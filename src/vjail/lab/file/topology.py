@@ -21,6 +21,14 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
+_LOCAL = IPv6Network("fc00::/7")
+
+
+def is_hidden(subnet: Network) -> bool:
+    """Whether NAT hides a subnet: IPv4, and local IPv6 (RFC 4193). Global IPv6 is routed as it is."""
+    return isinstance(subnet, IPv4Network) or subnet.subnet_of(_LOCAL)
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """A jail's end of an epair whose other end is in a network's bridge. `unit`: the epair's; a is the host's end."""
@@ -98,6 +106,8 @@ class Bridge:
     mtu: int | None = None
     private: bool = False
     domain: str | None = None
+    nat6: IPv6Address | None = None
+    """The address of the card `nat` that local IPv6 addresses are hidden behind."""
 
     @property
     def standing(self) -> bool:
