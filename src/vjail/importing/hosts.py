@@ -334,17 +334,22 @@ class _Host:
         return (nats, publics) if nats and passes and not rules.rdr and not rules.scrub else None
 
     def _is_own_nat(self, rule: Rule) -> bool:
-        """`nat on IF from NET to any -> (IF)` and nothing else; for IPv6 the first address of IF, as is compiled."""
+        """`nat on IF from NET to any ->` and IF's first address, as that is compiled, and nothing else.
+
+        `(IF)` is that too where IF has no other.
+        """
         pool = rule.pool
         if rule.action is not Action.NAT or pool is None or len(pool.addresses) != 1:
             return False
         only = Rule(Action.NAT, interface=rule.interface, family=rule.family, source=rule.source, pool=rule.pool)
-        outer: object = InterfaceAddress(rule.interface, Part.OWN)
+        own = self._wiring.cards.get(rule.interface, ())
         if rule.family is Family.INET6:
-            own = self._wiring.cards.get(rule.interface, ())
             first = next((each.ip for each in own if each.version == 6 and not each.is_link_local), None)
-            outer = NetAddress(ip_network(first)) if first is not None else None
-        return only == rule and pool.addresses[0] == outer
+            return only == rule and first is not None and pool.addresses[0] == NetAddress(ip_network(first))
+        outer = [InterfaceAddress(rule.interface, Part.OWN, first_only=True)]
+        if sum(each.version == 4 for each in own) <= 1:
+            outer.append(InterfaceAddress(rule.interface, Part.OWN))
+        return only == rule and pool.addresses[0] in outer
 
     def _public(self, rule: Rule, routed: Collection[FoundNetwork], nats: Mapping[str, str]) -> tuple[str, str] | None:
         source, pool = rule.source.address, rule.pool

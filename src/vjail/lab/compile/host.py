@@ -163,7 +163,8 @@ def _pf_conf(host: PlacedHost) -> Iterator[str]:
     for bridge in routed:
         for subnet in filter(is_hidden, bridge.subnets):
             if subnet.version == 4:
-                yield f"nat on {bridge.nat} inet from {subnet} to any -> ({bridge.nat})"
+                # Without `:0` also as the public addresses of jails, which are the card's aliases.
+                yield f"nat on {bridge.nat} inet from {subnet} to any -> ({bridge.nat}:0)"
             else:
                 # Not (IF), nor (IF:0): these have the card's link-local address too (pfi_instance_add in pf_if.c).
                 yield f"nat on {bridge.nat} inet6 from {subnet} to any -> {bridge.nat6}"
