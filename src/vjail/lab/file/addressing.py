@@ -44,6 +44,8 @@ class Pool:
         self._old, self._new = old, new
         self._owners: dict[Address, str] = {}
         self._routers = routers
+        self._none_left: set[Place] = set()
+        """Where that was told: once for all replicas of a jail."""
         self._gateways: set[Address] = set()
 
     def take(self, owner: str, written: At[str], step: int = 0) -> Interface | None:
@@ -64,7 +66,11 @@ class Pool:
             nets = ", ".join(map(str, (*self._subnets[4], *self._subnets[6]))) or "no subnet"
             self._problems.say(written.place, f"{bare} is not in {self._short} ({nets})", "an address of its subnet")
             return None
-        return self._given(owner, bare, subnet, written.place)
+        length = address.network.prefixlen if isinstance(address, IPv4Interface | IPv6Interface) else subnet.prefixlen
+        if length not in (subnet.prefixlen, subnet.max_prefixlen):
+            text = f"{text} has another length than {self._short} ({subnet})"
+            self._problems.say(written.place, text, f"{bare}: its length is the network's")
+        return self._given(owner, bare, subnet, written.place, counts=step > 0)
 
     def auto(self, owner: str, key: str, place: Place) -> tuple[Interface, ...]:
         """A free address of each family; the one that the lock remembers where that is still free."""
@@ -73,7 +79,9 @@ class Pool:
             for subnet in self._subnets[version]:
                 address = self._free(f"{key}/{version}", subnet)
                 if address is None:
-                    self._problems.say(place, f"no address of {subnet} is left for {owner}", "a larger subnet")
+                    if place not in self._none_left:
+                        self._problems.say(place, f"no address of {subnet} is left for {owner}", "a larger subnet")
+                    self._none_left.add(place)
                     continue
                 self._new.addresses[f"{key}/{version}"] = str(address)
                 given = self._given(owner, address, subnet, place)
@@ -111,7 +119,10 @@ class Pool:
             return None
         return self._given(owner, subnet[offset], subnet, written.place)
 
-    def _given(self, owner: str, address: Address, subnet: Network, place: Place) -> Interface | None:
+    def _given(
+        self, owner: str, address: Address, subnet: Network, place: Place, *, counts: bool = False
+    ) -> Interface | None:
+        """The address with its length, where it can be had. `counts`: it is a replica's, and might count on with it."""
         wide = subnet.version == 4 and subnet.prefixlen < 31
         if address == subnet.network_address and (wide or (subnet.version == 6 and subnet.prefixlen < 127)):
             self._problems.say(place, f"{address} is the network's own address", f"{subnet[1]} is the first of a host")
@@ -130,7 +141,8 @@ class Pool:
             )
             return None
         if first != owner:
-            self._problems.say(place, f"{address} is {first}'s", "an address of its own, or `auto`")
+            own = "a host part, which counts on with replicas," if counts else "an address of its own,"
+            self._problems.say(place, f"{address} is {first}'s", f"{own} or `auto`")
             return None
         if isinstance(address, IPv4Address):
             return IPv4Interface((address, subnet.prefixlen))

@@ -51,10 +51,12 @@ JAIL_NAMES = "letters, digits, `_` and `-`, not digits alone, 63 at most; OUTER.
 
 _ADDRESS = Text(
     "auto, a host part (.10, ::10), an address (10.0.0.5), or one with its length (10.0.0.5/24)",
-    r"auto|\.[0-9]{1,3}|[0-9.]+(/[0-9]+)?|[0-9a-fA-F:]+(/[0-9]+)?",
+    r"auto|\.[0-9]{1,3}|[0-9][0-9.]*(/[0-9]+)?|[0-9a-fA-F:]+(/[0-9]+)?",
     str,
 )
-_GATEWAY = Text("an address, or its host part (.1, ::1)", r"\.[0-9]{1,3}|[0-9.]+|[0-9a-fA-F:]+(%[A-Za-z0-9.]+)?", str)
+_GATEWAY = Text(
+    "an address, or its host part (.1, ::1)", r"\.[0-9]{1,3}|[0-9][0-9.]*|[0-9a-fA-F:]+(%[A-Za-z0-9.]+)?", str
+)
 _INTERFACE = Text("an interface's name", r"[A-Za-z][A-Za-z0-9_.]{0,14}", str)
 _CARD = Text(CARDS, CARD, str)
 _NAME = Text(NAMES, NAME, str)

@@ -670,8 +670,11 @@ class _Resolver:
         for name, each in given.networks.items():
             users += [(card, f"network {name}") for card in (each.value.uplink, each.value.nat) if card is not None]
         tags: dict[tuple[str, int], str] = {}
+        named: dict[str, str] = {}
         for copy in copies:
             for name, vlan in copy.jail.vlans.items():
+                if (first := named.setdefault(name, copy.name)) != copy.name:
+                    self._say(vlan.name.place, f"{name} is {first}'s VLAN already", "a name of its own")
                 if vlan.value.on is not None:
                     users.append((vlan.value.on, f"VLAN {name}"))
                 if vlan.value.on is None or vlan.value.tag is None:
@@ -698,13 +701,13 @@ class _Resolver:
                     f"{card.value} goes to {taken[card.value]}, and {user} needs it on the host",
                     "another card",
                 )
-        named = [
+        cards = [
             *(card for card, _ in users),
             *(e.name for c in copies for e in c.jail.nics.values()),
             *(e.name for e in given.addresses.values()),
         ]
         cloned = given.rc["cloned_interfaces"].value.value.split() if "cloned_interfaces" in given.rc else []
-        for card in named if listed else ():
+        for card in cards if listed else ():
             may_be = self._unread.may_have(*self._keys(host), "nics", card.value)
             may_be = may_be or self._unread.at(*self._keys(host), "rc")
             if card.value not in nics and card.value not in cloned and not may_be:

@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Generic, Protocol, TypeVar
 
 from vjail.lab.file.nodes import At, Node, Problems, nearest
@@ -66,7 +66,8 @@ class Text(Generic[T]):
         elif text is not None:
             node.say(f"{text!r} cannot stand here", f"expected: {self.expects}")
         elif not node.is_scalar:
-            node.say("a single value is expected here", f"expected: {self.expects}")
+            hint = "; a text with `: ` in it needs quotes" if node.is_mapping else ""
+            node.say("a single value is expected here", f"expected: {self.expects}{hint}")
         return None
 
     def plain(self, value: At[T]) -> Plain:
@@ -163,7 +164,7 @@ class Named(Generic[T]):
         if node.is_empty:
             return {}
         if not node.is_mapping:
-            node.say("a mapping is expected here (`name: value`)")
+            node.say("a mapping is expected here (`name: value`)", f"expected: {self.expects}")
             return None
         found: dict[str, Entry[T]] = {}
         for key, value in node.entries():
@@ -414,7 +415,22 @@ def _written(each: dataclasses.Field[Any]) -> str:
     return each.metadata.get("name") or each.name
 
 
+def _subnet(text: str) -> IPv4Network | IPv6Network:
+    """A network. Raises ValueError with what is wrong with it."""
+    address, _, length = text.partition("/")
+    try:
+        longest = ip_address(address).max_prefixlen
+    except ValueError:
+        raise ValueError(f"{address} is no address") from None
+    if int(length) > longest:
+        raise ValueError(f"a length is {longest} at most")
+    network = ip_network(text, strict=False)
+    if network.network_address != ip_address(address):
+        raise ValueError(f"that is an address in {network}")
+    return network
+
+
 TEXT: Text[str] = Text("a text", r"(?s:.+)", str)
 VALUE: Text[str] = Text("a text, or none: ''", r"(?s:.*)", str)
 YES_NO: Choice[bool] = Choice({"true": True, "false": False, "yes": True, "no": False})
-SUBNET = Text("a network (10.0.0.0/24, fd00::/64)", r"[0-9a-fA-F.:]+/[0-9]+", ip_network)
+SUBNET = Text("a network (10.0.0.0/24, fd00::/64)", r"[0-9a-fA-F.:]+/[0-9]+", _subnet)
