@@ -80,6 +80,16 @@ class TestLock:
         file.write_text(self.TEXT.replace("  a: {lan: auto}\n", "  c: {lan: auto}\n  d: {lan: auto}\n"))
         assert self.addresses(file) == {"c": "10.0.0.4", "d": "10.0.0.2", "b": "10.0.0.3"}
 
+    def test_nobody_is_given_what_another_host_has_on_the_wire(self, tmp_path: Path) -> None:
+        file = tmp_path / "vjail.yml"
+        network = "networks: {lan: {subnet: 10.0.0.0/24, uplink: em0}}"
+        host = f"{{nics: {{em0: w}}, {network}, jails: {{a: {{lan: WAY}}, b: {{lan: auto}}}}}}"
+        one, other = host.replace("WAY", "auto"), host.replace("WAY", ".3")
+        file.write_text(f"wires: {{w: {{}}}}\nhosts:\n  h: {one}\n  i: {other}\n")
+        found, _ = topology(file, Path.read_bytes)
+        given = [str(jail.addresses[0].ip) for each in found.hosts for jail in each.jails]
+        assert given == ["10.0.0.2", "10.0.0.4", "10.0.0.3", "10.0.0.5"]
+
     def test_numbers_of_interfaces_stay(self, tmp_path: Path) -> None:
         file = tmp_path / "vjail.yml"
         file.write_text(self.TEXT)

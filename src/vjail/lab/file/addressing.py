@@ -1,8 +1,9 @@
-"""Addresses of one network: what is written (`auto`, `.10`, 10.0.0.5) becomes addresses, each given once."""
+"""Addresses of networks: what is written (`auto`, `.10`, 10.0.0.5) becomes addresses, each given once on a segment."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from vjail.lab.file.lock import Lock
@@ -15,8 +16,23 @@ _GATEWAY = "the gateway"
 _LAST_AUTO = 65_535
 
 
+@dataclass(slots=True)
+class Segment:
+    """Who has which address of those who see each other's frames: a network's members, all on its uplink's wire."""
+
+    owners: dict[Address, str] = field(default_factory=dict)
+    gateways: set[Address] = field(default_factory=set)
+    """Gateways that nobody has yet."""
+
+    def claim(self, owner: str, written: At[str], address: Address, problems: Problems) -> None:
+        """Give an address that stands by itself to its owner; told, where it is another's."""
+        first = self.owners.setdefault(address, owner)
+        if first != owner:
+            problems.say(written.place, f"{address} is {first}'s, on the same wire", "an address of its own")
+
+
 class Pool:
-    """The addresses of one network of a host."""
+    """The addresses of one network of a host, on a segment that others may be on too."""
 
     def __init__(
         self,
@@ -26,6 +42,7 @@ class Pool:
         old: Lock,
         new: Lock,
         routers: Collection[str] = (),
+        segment: Segment | None = None,
         *,
         whole: bool = True,
     ) -> None:
@@ -42,11 +59,11 @@ class Pool:
         }
         self._problems = problems
         self._old, self._new = old, new
-        self._owners: dict[Address, str] = {}
+        segment = segment or Segment()
+        self._owners, self._gateways = segment.owners, segment.gateways
         self._routers = routers
         self._none_left: set[Place] = set()
         """Where that was told: once for all replicas of a jail."""
-        self._gateways: set[Address] = set()
 
     def take(self, owner: str, written: At[str], step: int = 0) -> Interface | None:
         """The address that is written; `step` is added to a host part. None, and told, where it cannot be."""

@@ -15,7 +15,7 @@ from ipaddress import IPv6Address, IPv6Interface, ip_address, ip_interface, ip_n
 
 from vjail.conf.jailconf.parameters import lookup, suggest
 from vjail.kernel.conditions import Conditions
-from vjail.lab.file.addressing import Pool
+from vjail.lab.file.addressing import Pool, Segment
 from vjail.lab.file.byhand import made_by_hand
 from vjail.lab.file.description import RESERVED, Expectation, Host, Jail, Link, Network, Wire
 from vjail.lab.file.load import Loaded
@@ -64,6 +64,19 @@ class _Copy:
     step: int = 0
 
 
+@dataclass(slots=True)
+class _Begun:
+    """A host whose addresses are being given."""
+
+    name: str
+    host: Host
+    copies: list[_Copy]
+    addresses: Mapping[str, tuple[Interface, ...]]
+    """Its cards' own."""
+    pools: Mapping[str, Pool]
+    bridges: tuple[Bridge, ...] = ()
+
+
 def resolve(name: str, loaded: Loaded, old: Lock) -> tuple[Topology, Lock]:
     """What a lab file comes to, and the lock that keeps it so. Its mistakes join those that were found loading it.
 
@@ -82,6 +95,8 @@ class _Resolver:
         self._unread = loaded.unread
         self._unsure: set[tuple[str, str]] = set()
         """Hosts' jails that have addresses which are not known."""
+        self._segments: defaultdict[tuple[str, int | None], Segment] = defaultdict(Segment)
+        """Wires, and VLANs on them."""
         self._link_places: defaultdict[tuple[str, str], list[Place]] = defaultdict(list)
         """Where the ends of links stand that a host's jail has, in their order."""
         taken = list(made_by_hand(loaded.file, self._hosts()))
@@ -98,7 +113,14 @@ class _Resolver:
         self._check_top()
         hosts = self._hosts()
         wires = {name: _wire(entry.value) for name, entry in self._file.wires.items()}
-        placed = tuple(self._host(name, host, hosts) for name, host in hosts.items())
+        prepared = [self._prepare(name, host) for name, host in hosts.items()]
+        for begun in prepared:
+            self._claim(begun)
+        for begun in prepared:
+            begun.bridges = self._bridges_of(begun)
+        for begun in prepared:
+            self._reserve(begun)
+        placed = tuple(map(self._host, prepared))
         expectations = tuple(Expectation.of(line) for line in self._file.expect)
         self._check_expectations(expectations, placed)
         self._check_wires(hosts)
@@ -130,7 +152,8 @@ class _Resolver:
                 hint = f"put it under `hosts: {first}: {what}:`"
                 self._say(place, f"in a lab with hosts, {what} belong to one of them", hint)
 
-    def _host(self, name: str, host: Host, hosts: Mapping[str, Host]) -> PlacedHost:
+    def _prepare(self, name: str, host: Host) -> _Begun:
+        """A host's jails, its cards' addresses, and the pools of its networks."""
         if host.files is not None and (host.networks or host.jails or host.links):
             self._say(
                 host.files.place,
@@ -139,17 +162,53 @@ class _Resolver:
             )
         copies = list(self._copies(name, host))
         routers = {
-            each.name
+            self._called(name, each.name)
             for each in copies
             if (each.jail.forward is not None and each.jail.forward.value) or self._lacks(each, "forward")
         }
-        pools = {network: self._pool(name, network, entry.value, routers) for network, entry in host.networks.items()}
         addresses = {nic: self._long(entry.value) for nic, entry in host.addresses.items()}
-        bridges = tuple(
-            replace(self._bridge(name, n, entry, pools[n]), nat6=self._outer(name, host, entry.value, addresses))
-            for n, entry in host.networks.items()
+        pools = {network: self._pool(name, network, host, routers) for network in host.networks}
+        return _Begun(name, host, copies, addresses, pools)
+
+    def _called(self, host: str, jail: str) -> str:
+        """A jail's name where several hosts have some."""
+        return f"{host}:{jail}" if self._file.hosts else jail
+
+    def _segment(self, host: Host, card: str, tag: int | None) -> Segment:
+        """Who hears what goes out through a card, with a tag or without; where it is on no wire, nobody else does."""
+        nic = host.nics.get(card)
+        return self._segments[nic.value.value, tag] if nic is not None else Segment()
+
+    def _claim(self, begun: _Begun) -> None:
+        """The addresses that stand by themselves on wires: of the host's cards, of cards and VLANs in its jails."""
+        host = begun.host
+        claimed: list[tuple[str, str, int | None, Sequence[At[str]]]] = []
+        claimed += [(f"host {begun.name}", nic, None, entry.value) for nic, entry in host.addresses.items()]
+        for copy in begun.copies:
+            who = self._called(begun.name, copy.name)
+            claimed += [(who, nic, None, entry.value) for nic, entry in copy.jail.nics.items()]
+            for vlan in (entry.value for entry in copy.jail.vlans.values()):
+                if vlan.on is not None and vlan.tag is not None:
+                    claimed.append((who, vlan.on.value, vlan.tag.value, vlan.address))
+        for who, card, tag, written in claimed:
+            for each in written:
+                with contextlib.suppress(ValueError):
+                    self._segment(host, card, tag).claim(who, each, ip_interface(each.value).ip, self._problems)
+
+    def _bridges_of(self, begun: _Begun) -> tuple[Bridge, ...]:
+        """The bridges of a host's networks."""
+        name, host = begun.name, begun.host
+        return tuple(
+            replace(
+                self._bridge(name, network, entry, begun.pools[network]),
+                nat6=self._outer(name, host, entry.value, begun.addresses),
+            )
+            for network, entry in host.networks.items()
         )
-        self._reserve(copies, host, pools)
+
+    def _host(self, begun: _Begun) -> PlacedHost:
+        name, host, copies = begun.name, begun.host, begun.copies
+        bridges, pools, addresses = begun.bridges, begun.pools, begun.addresses
         by_name = {bridge.network: bridge for bridge in bridges}
         links = self._links(name, host, copies)
         jails = tuple(self._jail(name, each, by_name, pools, links.get(each.name, []), copies) for each in copies)
@@ -233,10 +292,16 @@ class _Resolver:
                 found.append(each.value)
         return found
 
-    def _pool(self, host: str, name: str, network: Network, routers: Collection[str]) -> Pool:
+    def _pool(self, host: str, name: str, given: Host, routers: Collection[str]) -> Pool:
+        network = given.networks[name].value
         subnets = self._subnets(network)
         whole = len(subnets) == len(network.subnet) and not self._lacks_of_network(host, name, "subnet")
-        return Pool(f"{host}/{name}", subnets, self._problems, self._old, self._new, routers, whole=whole)
+        segment = Segment()
+        if network.uplink is not None and not self._lacks_of_network(host, name, "vlan"):
+            segment = self._segment(
+                given, network.uplink.value, network.vlan.value if network.vlan is not None else None
+            )
+        return Pool(f"{host}/{name}", subnets, self._problems, self._old, self._new, routers, segment, whole=whole)
 
     def _lacks_of_network(self, host: str, name: str, key: str) -> bool:
         """Whether what a network has at a key is not, or not wholly, known."""
@@ -349,16 +414,16 @@ class _Resolver:
             return None
         return subnet[part]
 
-    def _reserve(self, copies: Sequence[_Copy], host: Host, pools: Mapping[str, Pool]) -> None:
+    def _reserve(self, begun: _Begun) -> None:
         """What is written goes before `auto`; who is written wrongly is told when its jail is made."""
         quiet = Problems()
-        for each in copies:
+        for each in begun.copies:
             for network, entry in each.jail.networks.items():
-                pool = pools.get(network)
+                pool = begun.pools.get(network)
                 for written in entry.value if pool is not None else ():
                     if written.value != "auto" and pool is not None:
                         loud, pool._problems = pool._problems, quiet
-                        pool.take(each.name, written, each.step)
+                        pool.take(self._called(begun.name, each.name), written, each.step)
                         pool._problems = loud
 
     # --- jails --------------------------------------------------------------------------------------------------------
@@ -509,6 +574,7 @@ class _Resolver:
     def _ports(
         self, host: str, copy: _Copy, bridges: Mapping[str, Bridge], pools: Mapping[str, Pool]
     ) -> Iterator[Port]:
+        called = self._called(host, copy.name)
         for network, entry in copy.jail.networks.items():
             if network not in bridges:
                 self._unsure.add((host, copy.name))
@@ -522,9 +588,9 @@ class _Resolver:
             addresses: list[Interface] = []
             for written in entry.value:
                 if written.value == "auto":
-                    taken = pools[network].auto(copy.name, f"{host}/{copy.name}/{network}", written.place)
+                    taken = pools[network].auto(called, f"{host}/{copy.name}/{network}", written.place)
                 else:
-                    one = pools[network].take(copy.name, written, copy.step)
+                    one = pools[network].take(called, written, copy.step)
                     taken = (one,) if one is not None else ()
                 addresses += taken
                 if not taken or not pools[network].whole:
