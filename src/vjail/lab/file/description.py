@@ -123,7 +123,7 @@ class Jail:
     hostname: At[str] | None = key(_NAME, "its host name (default: its own name)")
     gateway: tuple[At[str], ...] = key(Listed(_GATEWAY), "its default routes (default: its first network's gateway)")
     routes: Mapping[str, Entry[At[str]]] = key(
-        Named(_GATEWAY, r"[0-9a-fA-F.:]+/[0-9]+", "a network (10.1.0.0/16)"),
+        Named(_GATEWAY, r"[0-9a-fA-F.:]+/[0-9]+", "a network (10.1.0.0/16); the default route is `gateway:`"),
         "further routes: network: gateway",
     )
     nics: Mapping[str, Entry[tuple[At[str], ...]]] = key(
@@ -223,7 +223,7 @@ class Host:
     )
     gateway: tuple[At[str], ...] = key(Listed(_GATEWAY), "its default routes")
     routes: Mapping[str, Entry[At[str]]] = key(
-        Named(_GATEWAY, r"[0-9a-fA-F.:]+/[0-9]+", "a network (10.1.0.0/16)"),
+        Named(_GATEWAY, r"[0-9a-fA-F.:]+/[0-9]+", "a network (10.1.0.0/16); the default route is `gateway:`"),
         "further routes: network: gateway",
     )
     forward: At[bool] | None = key(YES_NO, "it passes packets on")

@@ -1,7 +1,7 @@
 """From what a lab file says to what it comes to: names found, addresses and numbers given.
 
 Everything that a lab file can get wrong beyond its form is found here and in fits.py, each with its place, also where
-the file is wrong in form elsewhere. Nothing is said of what hangs on a piece that could not be read, or is wrong itself.
+the file is wrong in form elsewhere. Nothing is said of what hangs on a piece that could not be read, or is wrong.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ from vjail.lab.file.topology import (
 from vjail.lab.file.topology import Network as Subnet
 from vjail.lab.model import WireSettings
 from vjail.release import DEFAULT, Release
+
+_LEAST_OF_IPV6 = 1280
+"""IPV6_MMTU: an interface whose MTU is smaller has no IPv6 (in6_ifattach.c)."""
 
 
 @dataclass(slots=True)
@@ -230,6 +233,13 @@ class _Resolver:
                 network.nat.place, "a network with an uplink is outside already", "either `nat:` or `uplink:`"
             )
         subnets = self._subnets(network)
+        if (
+            network.mtu is not None
+            and network.mtu.value < _LEAST_OF_IPV6
+            and any(each.version == 6 for each in subnets)
+        ):
+            text = f"IPv6 needs packets of {_LEAST_OF_IPV6} bytes"
+            self._ground.say(network.mtu.place, text, f"`mtu:` of {_LEAST_OF_IPV6} at least, or no IPv6 subnet")
         gateways = tuple(
             address
             for each in network.gateway
@@ -361,7 +371,9 @@ class _Resolver:
         parts: list[Port | LinkEnd | Card | VlanPort] = [*ports, *links, *cards, *vlans]
         networks = [address.network for part in parts for address in part.addresses]
         own = {address.ip for part in parts for address in part.addresses}
-        sure = self._knows_addresses(host, copy, parts)
+        # One without a stack of its own is told that it cannot have these.
+        own_stack = not jail.shared and (jail.vnet is None or jail.vnet.value)
+        sure = own_stack and self._knows_addresses(host, copy, parts)
         gateways: list[Address] = []
         for each in jail.gateway:
             gateway = self._gateway(each, networks, sure=sure)

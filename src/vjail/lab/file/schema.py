@@ -427,6 +427,14 @@ def _subnet(text: str) -> IPv4Network | IPv6Network:
     network = ip_network(text, strict=False)
     if network.network_address != ip_address(address):
         raise ValueError(f"that is an address in {network}")
+    others = {
+        "has all addresses there are": network.prefixlen == 0,
+        "is of groups (multicast)": network.is_multicast,
+        "is of lo0": network.is_loopback,
+        "is on each interface by itself": network.version == 6 and network.is_link_local,
+    }
+    if what := next((what for what, holds in others.items() if holds), None):
+        raise ValueError(f"it {what}")
     return network
 
 
