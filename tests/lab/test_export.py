@@ -75,6 +75,11 @@ class TestFolder:
         said = self.refused(self.lab(tmp_path), out)
         assert said == f"{out}: is there already and was not made by an export; name another folder"
 
+    def test_of_what_is_no_folder_is_refused(self, tmp_path: Path) -> None:
+        lab = self.lab(tmp_path)
+        with pytest.raises(LabError, match=r"is no folder; name a folder"):
+            export(lab, tmp_path / "one" / "vjail.yml")
+
     def test_of_another_lab_is_left_alone(self, tmp_path: Path) -> None:
         out = tmp_path / "out"
         export(self.lab(tmp_path), out)

@@ -42,6 +42,8 @@ def replace(directory: Path, origin: Path, contents: Mapping[str, Content]) -> N
     Raises LabError where it is another's or something else is in the way, with nothing changed; OSError.
     """
     lab = os.path.relpath(origin.resolve(), directory.resolve())
+    if os.path.lexists(directory) and not directory.is_dir():
+        raise LabError(Problem(str(directory), "is no folder", hint="name a folder, or one that is to be made"))
     old = _read(directory)
     if old is None and directory.is_dir() and any(directory.iterdir()):
         text = "is there already and was not made by an export"

@@ -136,13 +136,17 @@ class _Resolver:
         return self._segments[nic.value.value, tag] if nic is not None else Segment()
 
     def _claim(self, begun: _Begun) -> None:
-        """The addresses that stand by themselves on wires: of the host's cards, of cards and VLANs in its jails."""
+        """The addresses that stand by themselves on wires: of the host's cards, of its jails' cards, VLANs and NAT."""
         host = begun.host
         claimed: list[tuple[str, str, int | None, Sequence[At[str]]]] = []
         claimed += [(f"host {begun.name}", nic, None, entry.value) for nic, entry in host.addresses.items()]
         for copy in begun.copies:
             who = self._ground.called(begun.name, copy.name)
             claimed += [(who, nic, None, entry.value) for nic, entry in copy.jail.nics.items()]
+            if copy.jail.public is not None:
+                inside = (host.networks[name].value for name in copy.jail.networks if name in host.networks)
+                outside = (network.nat.value for network in inside if network.nat is not None)
+                claimed += [(who, nat, None, (copy.jail.public,)) for nat in outside]
             for vlan in (entry.value for entry in copy.jail.vlans.values()):
                 if vlan.on is not None and vlan.tag is not None:
                     claimed.append((who, vlan.on.value, vlan.tag.value, vlan.address))
