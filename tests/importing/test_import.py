@@ -41,7 +41,7 @@ def imported(example: str, monkeypatch: pytest.MonkeyPatch) -> Imported:
     return import_lab(Path(example), Path())
 
 
-NAT_OF_IPV6 = str(HERE.parent / "lab" / "file" / "right" / "nat-of-ipv6")
+OF_NAT = [str(HERE.parent / "lab" / "file" / "right" / name) for name in ("nat-of-ipv6", "nat-behind-a-bridge")]
 
 
 def as_lab(found: Imported, place: Path) -> Lab:
@@ -81,7 +81,7 @@ def test_check_finds_no_error_in_it(example: str, monkeypatch: pytest.MonkeyPatc
     assert [each for each in find(read(lab, lab.release)) if each.rule.severity is Severity.ERROR] == []
 
 
-@pytest.mark.parametrize("example", [*FOLDERS, NAT_OF_IPV6], ids=lambda name: Path(name).name)
+@pytest.mark.parametrize("example", [*FOLDERS, *OF_NAT], ids=lambda name: Path(name).name)
 def test_what_is_exported_is_imported_again(example: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The circle: a lab file, the files it compiles to, and a lab file of these: what is expected holds still."""
     monkeypatch.chdir(tmp_path)

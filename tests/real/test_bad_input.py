@@ -57,7 +57,7 @@ REFUSED = {
     ),
     "no YAML": Case(
         {"vjail.yml": b"hosts: {a: {nics: {vtnet0: w0}\n"},
-        "lab/vjail.yml:2:1: not YAML: expected ',' or '}', but got '<stream end>'",
+        "lab/vjail.yml:2:1: not YAML: expected ',' or '}', but got '<stream end>'; close the bracket",
     ),
     "unknown keys": Case(
         {"vjail.yml": b"hosts:\n  a:\n    nic: {vtnet0: w0}\nwire: {}\n"},

@@ -85,7 +85,9 @@ class _Host:
         names = [name for name in self._watched.jails if self._is_told(name)]
         pf, nats, publics = self._packet_filter()
         jails_ = {name: self._jail(name) for name in names}
-        networks = {each.name: self._network(each, nats.get(each.name)) for each in found.networks}
+        networks = {
+            each.name: self._network(each, nats.get(each.name), set(publics.values())) for each in found.networks
+        }
         for name, public in publics.items():
             jails_[name] = replace(jails_[name], public=at(public))
         gone = {*publics.values(), *self._shared()}
@@ -126,11 +128,11 @@ class _Host:
 
     # --- networks -----------------------------------------------------------------------------------------------------
 
-    def _network(self, found: FoundNetwork, nat: str | None) -> Network:
+    def _network(self, found: FoundNetwork, nat: str | None, publics: Collection[str]) -> Network:
         if found.outside:
             self._note(f"{found.bridge}: a lab file has no words for its {' '.join(found.outside)}", None)
         numbered = found.bridge if found.bridge is not None and re.fullmatch(r"bridge\d{1,9}", found.bridge) else None
-        given = [each for each in found.own if not each.ip.is_link_local]
+        given = [each for each in found.own if not each.ip.is_link_local and str(each.ip) not in publics]
         own = [self._in(found, each) for each in sorted(given, key=lambda each: each.version)]
         told = nat is not None and [each.ip for each in given] == [net[1] for net in found.subnets]
         return Network(
@@ -318,7 +320,8 @@ class _Host:
             source = rule.source.address
             if not isinstance(source, NetAddress) or source.network not in networks or not self._is_own_nat(rule):
                 return None
-            if nats.setdefault(networks[source.network].name, rule.interface) != rule.interface:
+            card = self._behind(rule.interface)
+            if card is None or nats.setdefault(networks[source.network].name, card) != card:
                 return None
             hidden.add(source.network)
         if any(each.name in nats and net not in hidden for net, each in networks.items()):
@@ -333,6 +336,20 @@ class _Host:
         passes = all(rule == Rule(Action.PASS, keep=rule.keep, tcp_flags=rule.tcp_flags) for rule in rules.filter)
         return (nats, publics) if nats and passes and not rules.rdr and not rules.scrub else None
 
+    def _bridge_of_card(self, interface: str) -> FoundNetwork | None:
+        """The network whose bridge has the host's address in its card's place."""
+        for network in self._wiring.networks:
+            if network.bridge == interface and network.uplink is not None and network.tag is None and network.own:
+                return network if not self._wiring.cards.get(network.uplink) else None
+        return None
+
+    def _behind(self, interface: str) -> str | None:
+        """The card that NAT on an interface is behind, as a lab file says it."""
+        network = self._bridge_of_card(interface)
+        if network is not None:
+            return network.uplink
+        return interface if interface in self._wiring.cards else None
+
     def _is_own_nat(self, rule: Rule) -> bool:
         """`nat on IF from NET to any ->` and IF's first address, as that is compiled, and nothing else.
 
@@ -342,7 +359,8 @@ class _Host:
         if rule.action is not Action.NAT or pool is None or len(pool.addresses) != 1:
             return False
         only = Rule(Action.NAT, interface=rule.interface, family=rule.family, source=rule.source, pool=rule.pool)
-        own = self._wiring.cards.get(rule.interface, ())
+        network = self._bridge_of_card(rule.interface)
+        own = network.own if network is not None else self._wiring.cards.get(rule.interface, ())
         if rule.family is Family.INET6:
             first = next((each.ip for each in own if each.version == 6 and not each.is_link_local), None)
             return only == rule and first is not None and pool.addresses[0] == NetAddress(ip_network(first))
@@ -359,7 +377,7 @@ class _Host:
         for network in routed:
             for port in network.ports:
                 mine = any(each.ip == source.network.network_address for each in port.addresses)
-                if mine and rule.interface == nats[network.name] and isinstance(outer, NetAddress):
+                if mine and self._behind(rule.interface) == nats[network.name] and isinstance(outer, NetAddress):
                     return port.jail, str(outer.network.network_address)
         return None
 

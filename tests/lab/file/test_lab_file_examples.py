@@ -30,7 +30,9 @@ def surprises(lab: Rehearsal, found: Topology) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "example", [*(EXAMPLES / name for name in FOLDERS), RIGHT / "nat-of-ipv6"], ids=lambda path: path.name
+    "example",
+    [*(EXAMPLES / name for name in FOLDERS), RIGHT / "nat-of-ipv6", RIGHT / "nat-behind-a-bridge"],
+    ids=lambda path: path.name,
 )
 class TestExample:
     def test_is_short_and_check_finds_nothing(self, example: Path) -> None:

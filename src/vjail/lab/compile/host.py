@@ -51,11 +51,12 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
         for card in (bridge.uplink, bridge.nat):
             if card is not None:
                 lines.setdefault(f"ifconfig_{card}", mtu.get(card, "up"))
-        if bridge.nat is not None:
+        if bridge.outer is not None:
             publics = [jail.public for jail in host.jails if jail.public is not None and _is_in(jail, bridge)]
-            for number, public in enumerate(publics, len(host.addresses.get(bridge.nat, ()))):
+            aliases = sum(name.startswith(f"ifconfig_{bridge.outer}_alias") for name in lines)
+            for number, public in enumerate(publics, aliases):
                 family, length = ("inet", 32) if public.version == 4 else ("inet6", 128)
-                lines[f"ifconfig_{bridge.nat}_alias{number}"] = f"{family} {public}/{length}"
+                lines[f"ifconfig_{bridge.outer}_alias{number}"] = f"{family} {public}/{length}"
         if bridge.uplink is not None and bridge.tag is not None:
             known = lines.get(f"vlans_{bridge.uplink}", "")
             lines[f"vlans_{bridge.uplink}"] = f"{known} {bridge.tag}".strip()
@@ -159,15 +160,15 @@ def _pf_conf(host: PlacedHost) -> Iterator[str]:
             inner = next((each.ip for each in port.addresses if each.version == jail.public.version), None)
             if inner is not None:
                 family = "inet" if inner.version == 4 else "inet6"
-                yield f"binat on {bridge.nat} {family} from {inner} to any -> {jail.public}"
+                yield f"binat on {bridge.outer} {family} from {inner} to any -> {jail.public}"
     for bridge in routed:
         for subnet in filter(is_hidden, bridge.subnets):
             if subnet.version == 4:
                 # Without `:0` also as the public addresses of jails, which are the card's aliases.
-                yield f"nat on {bridge.nat} inet from {subnet} to any -> ({bridge.nat}:0)"
+                yield f"nat on {bridge.outer} inet from {subnet} to any -> ({bridge.outer}:0)"
             else:
                 # Not (IF), nor (IF:0): these have the card's link-local address too (pfi_instance_add in pf_if.c).
-                yield f"nat on {bridge.nat} inet6 from {subnet} to any -> {bridge.nat6}"
+                yield f"nat on {bridge.outer} inet6 from {subnet} to any -> {bridge.nat6}"
     yield "pass"
 
 

@@ -183,6 +183,10 @@ class Node:
                 self.say_key(At(text, name.place), f"{text!r} is given twice", "keep one of them")
                 continue
             seen.add(text)
+            if text == "<<":
+                hint = "what jails have in common stands under `defaults:` or `groups:`"
+                self.say_key(At(text, name.place), "YAML's << is not read", hint)
+                continue
             yield At(text, name.place), self._with(value, text)
 
     def say(self, text: str, hint: str = "") -> None:

@@ -158,13 +158,21 @@ class _Resolver:
     def _bridges_of(self, begun: _Begun) -> tuple[Bridge, ...]:
         """The bridges of a host's networks."""
         name, host = begun.name, begun.host
-        return tuple(
-            replace(
-                self._bridge(name, network, entry, begun.pools[network]),
-                nat6=self._outer(name, host, entry.value, begun.addresses),
+        bridges = [self._bridge(name, network, entry, begun.pools[network]) for network, entry in host.networks.items()]
+        found: list[Bridge] = []
+        for bridge in bridges:
+            # A card's bridge has the host's address in the card's place, and what goes out leaves by it.
+            around = next(
+                (each for each in bridges if each.uplink_interface == bridge.nat and each.host_addresses), None
             )
-            for network, entry in host.networks.items()
-        )
+            if bridge.nat is None or around is None or begun.addresses.get(bridge.nat):
+                own = begun.addresses.get(bridge.nat or "", ())
+                outer = bridge.nat
+            else:
+                own, outer = around.host_addresses, around.name
+            nat6 = self._outer(name, host, host.networks[bridge.network].value, own)
+            found.append(replace(bridge, outer=outer, nat6=nat6))
+        return tuple(found)
 
     def _host(self, begun: _Begun) -> PlacedHost:
         name, host, copies = begun.name, begun.host, begun.copies
@@ -289,17 +297,15 @@ class _Resolver:
             network.domain.value if network.domain is not None else None,
         )
 
-    def _outer(
-        self, name: str, host: Host, network: Network, addresses: Mapping[str, tuple[Interface, ...]]
-    ) -> IPv6Address | None:
-        """The address of its card that hides a network's local IPv6 addresses; told, where the file gives it none."""
+    def _outer(self, name: str, host: Host, network: Network, given: Sequence[Interface]) -> IPv6Address | None:
+        """The address that hides a network's local IPv6 addresses; told, where the file gives its card none."""
         hidden = [each for each in network.subnet if each.value.version == 6 and is_hidden(each.value)]
         if network.nat is None or not hidden:
             return None
         nat = network.nat.value
-        own = [*addresses.get(nat, ()), *_of_rc_conf(host, nat)]
+        own = [*given, *_of_rc_conf(host, nat)]
         outer = next((each.ip for each in own if isinstance(each, IPv6Interface) and not each.is_link_local), None)
-        unsure = any(self._ground.unread.at(*self._ground.keys(name), key) for key in ("addresses", "rc"))
+        unsure = any(self._ground.unread.at(*self._ground.keys(name), key) for key in ("addresses", "networks", "rc"))
         if outer is None and not unsure:
             subnet = hidden[0].value
             mend = f"addresses: {{{nat}: 2001:db8::2/64}}"

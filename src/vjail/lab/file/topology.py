@@ -106,8 +106,10 @@ class Bridge:
     mtu: int | None = None
     private: bool = False
     domain: str | None = None
+    outer: str | None = None
+    """The interface whose address hides the network: the card `nat`, or the bridge that it is in."""
     nat6: IPv6Address | None = None
-    """The address of the card `nat` that local IPv6 addresses are hidden behind."""
+    """Its address that local IPv6 addresses are hidden behind."""
 
     @property
     def standing(self) -> bool:
