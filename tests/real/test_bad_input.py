@@ -68,7 +68,8 @@ REFUSED = {
         {"vjail.yml": b"hosts: {a: {}, a: {}}\n"}, "lab/vjail.yml:1:16: 'a' is given twice; keep one of them"
     ),
     "a list for hosts": Case(
-        {"vjail.yml": b"hosts: [a]\n"}, "lab/vjail.yml:1:8: a mapping is expected here (`name: value`)"
+        {"vjail.yml": b"hosts: [a]\n"},
+        "lab/vjail.yml:1:8: a mapping is expected here (`name: value`); expected: names: a host",
     ),
     "an empty lab file": Case(
         {"vjail.yml": b""}, "lab/vjail.yml: no hosts are given; add `hosts:` with one entry a machine, or `jails:`"
