@@ -50,13 +50,14 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
     for bridge in standing:
         for card in (bridge.uplink, bridge.nat):
             if card is not None:
-                lines.setdefault(f"ifconfig_{card}", mtu.get(card, "up"))
+                lines.setdefault(f"ifconfig_{_in_rc(card)}", mtu.get(card, "up"))
         if bridge.outer is not None:
             publics = [jail.public for jail in host.jails if jail.public is not None and _is_in(jail, bridge)]
-            aliases = sum(name.startswith(f"ifconfig_{bridge.outer}_alias") for name in lines)
+            alias = f"ifconfig_{_in_rc(bridge.outer)}_alias"
+            aliases = sum(name.startswith(alias) for name in lines)
             for number, public in enumerate(publics, aliases):
                 family, length = ("inet", 32) if public.version == 4 else ("inet6", 128)
-                lines[f"ifconfig_{bridge.outer}_alias{number}"] = f"{family} {public}/{length}"
+                lines[f"{alias}{number}"] = f"{family} {public}/{length}"
         if bridge.uplink is not None and bridge.tag is not None:
             known = lines.get(f"vlans_{bridge.uplink}", "")
             lines[f"vlans_{bridge.uplink}"] = f"{known} {bridge.tag}".strip()
@@ -89,7 +90,7 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
 def _interface(name: str, addresses: tuple[Interface, ...], rest: str) -> dict[str, str]:
     """rc.conf's lines for an interface's addresses."""
     lines: dict[str, str] = {}
-    variable = f"ifconfig_{name.replace('.', '_')}"
+    variable = f"ifconfig_{_in_rc(name)}"
     inet = [each for each in addresses if isinstance(each, IPv4Interface)]
     inet6 = [each for each in addresses if not isinstance(each, IPv4Interface)]
     first = f"inet {inet[0]} {rest}" if inet else rest
@@ -99,6 +100,11 @@ def _interface(name: str, addresses: tuple[Interface, ...], rest: str) -> dict[s
     for number, address in enumerate((*inet[1:], *inet6[1:])):
         lines[f"{variable}_alias{number}"] = f"inet{'6' if address.version == 6 else ''} {address}"
     return lines
+
+
+def _in_rc(interface: str) -> str:
+    """An interface's name as it stands in the names of rc.conf's variables."""
+    return interface.replace(".", "_")
 
 
 def _bridge(bridge: Bridge) -> dict[str, str]:

@@ -42,7 +42,7 @@ Subnet = IPv4Network | IPv6Network
 
 NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 NAMES = "letters, digits, and `-`, `_` and `.` between them, 63 at most"
-CARD = r"(?!(?:bridge|epair|lo|pflog|tap|vlan)\d)[A-Za-z][A-Za-z0-9_.-]{0,14}"
+CARD = r"(?!(?:bridge|epair|lo|pflog|tap|vlan)\d|(?:true|false|yes|no|on|off)$)[A-Za-z][A-Za-z0-9_.-]{0,14}"
 CARDS = "a card's name as FreeBSD's drivers give them (vtnet0, em1), 15 characters at most"
 _PART = r"(?![0-9]+(?:[.]|$))[A-Za-z0-9_][A-Za-z0-9_-]*"
 JAIL_NAME = rf"(?=.{{1,63}}$){_PART}([.]{_PART})*"

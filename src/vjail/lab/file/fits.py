@@ -91,11 +91,14 @@ class Fits:
             *(e.name for c in copies for e in c.jail.nics.values()),
             *(e.name for e in given.addresses.values()),
         ]
-        cloned = given.rc["cloned_interfaces"].value.value.split() if "cloned_interfaces" in given.rc else []
+        made = given.rc["cloned_interfaces"].value.value.split() if "cloned_interfaces" in given.rc else []
+        networks = [entry.value for entry in given.networks.values()]
+        made += [f"{n.uplink.value}.{n.vlan.value}" for n in networks if n.uplink is not None and n.vlan is not None]
         for card in cards if listed else ():
             may_be = self._ground.unread.may_have(*self._ground.keys(host), "nics", card.value)
-            may_be = may_be or self._ground.unread.at(*self._ground.keys(host), "rc")
-            if card.value not in nics and card.value not in cloned and not may_be:
+            makers = ("rc", "networks") if "." in card.value else ("rc",)
+            may_be = may_be or any(self._ground.unread.at(*self._ground.keys(host), key) for key in makers)
+            if card.value not in nics and card.value not in made and not may_be:
                 self._ground.say(
                     card.place,
                     f"host {host} has no card {card.value}",

@@ -106,7 +106,9 @@ def _nics(host: PlacedHost, *, listed: bool) -> Mapping[str, str]:
     """A host's cards with their wires; where nobody lists them, those that are named, each on a wire of its own."""
     if listed:
         return host.nics
-    named = [card for bridge in host.bridges for card in (bridge.uplink, bridge.nat) if card is not None]
+    vlans = {bridge.uplink_interface for bridge in host.bridges if bridge.tag is not None}
+    cards = [card for bridge in host.bridges for card in (bridge.uplink, bridge.nat)]
+    named = [card for card in cards if card is not None and card not in vlans]
     named += [card.name for jail in host.jails for card in (*jail.cards, *jail.shared)]
     named += [vlan.parent for jail in host.jails for vlan in jail.vlans]
     return {card: f"{host.name}-{card}" for card in dict.fromkeys(named or [nics.FIRST])}
