@@ -152,7 +152,7 @@ def test_cards_come_and_go_and_move(tmp_path: Path) -> None:
     said = folder.load(tmp_path).settings()
     assert made(tmp_path, WIRED, running, said).as_text() == "host r: up\n  unchanged: a b\n"
     other = WIRED.replace("em1: w}", "em2: v}").replace("em0: w,", "em0: x,").replace("v: {cut: yes}}", "v: {}, x: {}}")
-    other = other.replace("em1: 192", "em2: 192").replace("192.0.2.1/24}", "192.0.2.1/24, em2: 192.0.2.8/24}")
+    other = other.replace("em1: 192", "em2: 192").replace("192.0.2.1/24}", "192.0.2.1/24, em2: 198.51.100.8/24}")
     found = made(tmp_path, other, running, said)
     (host,) = found.hosts
     assert sorted(each.told() for each in found.wires) == ["wire v: cut: yes -> no", "wire x: new"]
