@@ -67,6 +67,13 @@ def agree(stage: Stage) -> None:
     go_on(stage, ())
 
 
+def test_who_makes_one_of_any_number_may_make_the_one_that_another_uses() -> None:
+    anyone = "e=\\$(ifconfig epair create) && ifconfig \\$e name h1"
+    stage = stage_of([["ifconfig epair1a up"], [anyone, anyone]])
+    assert [len(group) for group in groups(stage.world.jails)] == [2]
+    agree(stage)
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(line, min_size=1, max_size=2), min_size=2, max_size=4))
 def test_groups_are_independent(texts: list[list[str]]) -> None:

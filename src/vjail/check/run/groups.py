@@ -2,8 +2,8 @@
 
 Shared is what one jail makes, changes or unmakes and another names: an interface (a bridge that jails only join does
 not count), the place of a mount, a file, a jail, an address on the host's stack, a script of the host's own. Interfaces
-that get the next free number count only beside some whose number is given: otherwise which number it is changes nothing
-but names and MAC addresses.
+that get the next free number count only beside some that are named by theirs: otherwise which number it is changes
+nothing but names and MAC addresses.
 """
 
 from __future__ import annotations
@@ -88,11 +88,8 @@ def resources(jail: JailSubject, known: AbstractSet[str]) -> set[str]:
             continue
         words = {setting.word for setting in line.settings} | ({"create"} if line.creates else set())
         bridge = line.interface
-        cloner = re.fullmatch(r"([a-z]+)(\d+)", bridge or "")
-        if line.creates and cloner is not None:
-            found.add(f"{_USES}next {cloner[1]}")
-        elif line.creates and bridge is not None:
-            found |= {f"next {bridge}"} if bridge.isalpha() else set()
+        if line.creates and bridge is not None and bridge.isalpha():
+            found.add(f"next {bridge}")
         if bridge is not None and (words & _CHANGING or line.given is not None):
             found.add(f"interface {_unit(bridge)}")
         for setting in line.settings:
@@ -117,7 +114,9 @@ def resources(jail: JailSubject, known: AbstractSet[str]) -> set[str]:
     if path is not None and path != "/":
         found.add(f"root {path}")
     found |= {f"address {each.address}" for each in jail.checked.addresses}
-    return found
+    # Who makes one of any number may make just this one.
+    numbered = (re.fullmatch(r".*interface ([a-z]+)\d+", each) for each in found)
+    return found | {f"{_USES}next {name[1]}" for name in numbered if name is not None}
 
 
 def _unit(name: str) -> str:
