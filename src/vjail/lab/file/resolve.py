@@ -504,9 +504,11 @@ class _Resolver:
                 self._unsure.add((host, copy.name))
                 if self._ground.unread.may_have(*self._ground.keys(host), "networks", network):
                     continue
-                hint = nearest(network, (*bridges, *RESERVED)) or f"networks here: {', '.join(bridges)}"
-                if not bridges:
-                    hint = "define it under `networks:`"
+                hint = "define it under `networks:`"
+                if bridges:
+                    by_name = f"a jail is in one by its name (`{next(iter(bridges))}: auto`)"
+                    known = f"networks here: {', '.join(bridges)}; {by_name}"
+                    hint = nearest(network, (*bridges, *RESERVED)) or known
                 self._ground.say(entry.name.place, f"{network!r} is no network, and no key of a jail", hint)
                 continue
             addresses: list[Interface] = []
