@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vjail.check import find, read
+from vjail.check import Subject, find, read
 from vjail.check.run import alike, orders
+from vjail.check.run.stage import Standing
 from vjail.lab import folder
 
 RC_CONF = """\
@@ -63,16 +64,36 @@ def jails(draw: st.DrawFn) -> str:
     return "".join(made)
 
 
-def found(jail_conf: str) -> list[tuple[str, str, str]]:
-    """The findings there are."""
+def subject_of(jail_conf: str) -> Subject:
+    """A host with this jail.conf."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name)
         (path / "jail.conf").write_text(jail_conf)
         (path / "rc.conf").write_text(RC_CONF)
         lab = folder.load(path)
-        return sorted(
-            (each.rule.code, str(each.span and each.span.position), each.text) for each in find(read(lab, lab.release))
-        )
+        return read(lab, lab.release)
+
+
+def found(jail_conf: str) -> list[tuple[str, int, str]]:
+    """The findings there are, each with its line: what is told again is told at the whole value."""
+    return sorted(
+        (each.rule.code, each.span.position.line if each.span is not None else 0, each.text)
+        for each in find(subject_of(jail_conf))
+    )
+
+
+def are_alike(one: str, other: str) -> bool:
+    """Whether two jails that run these lines are taken for alike."""
+    lines = zip(("a", "b"), (one, other), strict=True)
+    (host,) = subject_of("".join(f'{name} {{ vnet; exec.start = "{line}"; }}\n' for name, line in lines)).hosts
+    forms = [alike.form([jail], Standing(frozenset(), ())) for jail in host.jails]
+    return forms[0] == forms[1]
+
+
+def test_masks_are_no_addresses() -> None:
+    route = "route add -net {} -netmask {} 10.0.0.9"
+    assert are_alike(route.format("10.8.0.0", "255.255.0.0"), route.format("10.9.0.0", "255.255.0.0"))
+    assert not are_alike(route.format("10.9.0.0", "255.255.0.0"), route.format("10.9.0.0", "255.255.128.0"))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -111,6 +111,16 @@ def test_two_interfaces_never_stand_in_one_string(tmp_path: Path) -> None:
     assert [line.count('"') for line in named if " " in line.partition("= ")[2]] == []
 
 
+def test_cards_stand_in_rc_conf_as_rc_looks_for_them(tmp_path: Path) -> None:
+    text = files_of(tmp_path, "networks: {n: {uplink: ue-0, vlan: 5}, m: {nat: ix-1, subnet: 10.0.0.0/24}}\n")[
+        "rc.conf"
+    ]
+    assert 'vlans_ue_0="5"\n' in text
+    assert 'ifconfig_ue_0="up"\n' in text
+    assert 'ifconfig_ue_0_5="up"\n' in text
+    assert 'ifconfig_ix_1="up"\n' in text
+
+
 def test_no_blackhole_can_be_a_gateway(tmp_path: Path) -> None:
     """Row D3."""
     network = "networks: {n: {subnet: 'fd00::/64'}}\n"

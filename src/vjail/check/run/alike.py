@@ -94,7 +94,9 @@ class _Addresses:
             length = _length(address, found[2] or found[3])
         except ValueError:
             return found[0]
-        if address.is_loopback or address.is_link_local or address.is_multicast or int(address) < 1 << 24:
+        # Reserved are also what masks look like.
+        nobodys = address.is_loopback or address.is_link_local or address.is_multicast or address.is_reserved
+        if nobodys or int(address) < 1 << 24:
             return found[0]
         place = self._places.setdefault(address, len(self._places))
         self._lengths[place, length] = None

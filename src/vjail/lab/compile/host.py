@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface
 
+from vjail.conf.rcconf import variable_name
 from vjail.lab.compile.jailconf import jail_conf, rc_value
 from vjail.lab.file.topology import Bridge, Interface, PlacedHost, PlacedJail, Topology, is_hidden
 
@@ -50,18 +51,18 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
     for bridge in standing:
         for card in (bridge.uplink, bridge.nat):
             if card is not None:
-                lines.setdefault(f"ifconfig_{_in_rc(card)}", mtu.get(card, "up"))
+                lines.setdefault(f"ifconfig_{variable_name(card)}", mtu.get(card, "up"))
         if bridge.outer is not None:
             publics = [jail.public for jail in host.jails if jail.public is not None and _is_in(jail, bridge)]
-            alias = f"ifconfig_{_in_rc(bridge.outer)}_alias"
+            alias = f"ifconfig_{variable_name(bridge.outer)}_alias"
             aliases = sum(name.startswith(alias) for name in lines)
             for number, public in enumerate(publics, aliases):
                 family, length = ("inet", 32) if public.version == 4 else ("inet6", 128)
                 lines[f"{alias}{number}"] = f"{family} {public}/{length}"
         if bridge.uplink is not None and bridge.tag is not None:
-            known = lines.get(f"vlans_{bridge.uplink}", "")
-            lines[f"vlans_{bridge.uplink}"] = f"{known} {bridge.tag}".strip()
-            lines[f"ifconfig_{bridge.uplink}_{bridge.tag}"] = "up"
+            vlans = f"vlans_{variable_name(bridge.uplink)}"
+            lines[vlans] = f"{lines.get(vlans, '')} {bridge.tag}".strip()
+            lines[f"ifconfig_{variable_name(bridge.uplink)}_{bridge.tag}"] = "up"
     for gateway in host.gateways:
         lines["defaultrouter" if gateway.version == 4 else "ipv6_defaultrouter"] = str(gateway)
     for version, prefix in ((4, ""), (6, "ipv6_")):
@@ -90,7 +91,7 @@ def _rc_conf(host: PlacedHost) -> Iterator[str]:
 def _interface(name: str, addresses: tuple[Interface, ...], rest: str) -> dict[str, str]:
     """rc.conf's lines for an interface's addresses."""
     lines: dict[str, str] = {}
-    variable = f"ifconfig_{_in_rc(name)}"
+    variable = f"ifconfig_{variable_name(name)}"
     inet = [each for each in addresses if isinstance(each, IPv4Interface)]
     inet6 = [each for each in addresses if not isinstance(each, IPv4Interface)]
     first = f"inet {inet[0]} {rest}" if inet else rest
@@ -100,11 +101,6 @@ def _interface(name: str, addresses: tuple[Interface, ...], rest: str) -> dict[s
     for number, address in enumerate((*inet[1:], *inet6[1:])):
         lines[f"{variable}_alias{number}"] = f"inet{'6' if address.version == 6 else ''} {address}"
     return lines
-
-
-def _in_rc(interface: str) -> str:
-    """An interface's name as it stands in the names of rc.conf's variables."""
-    return interface.replace(".", "_")
 
 
 def _bridge(bridge: Bridge) -> dict[str, str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, IPv6Interface, ip_address, ip_interface, ip_network
 
 from vjail.conf.jailconf.parameters import lookup, suggest
+from vjail.conf.rcconf import variable_name
 from vjail.kernel.conditions import Conditions
 from vjail.lab.file.addressing import Pool, Segment
 from vjail.lab.file.byhand import made_by_hand
@@ -633,7 +634,7 @@ class _Resolver:
 
 def _of_rc_conf(host: Host, card: str) -> Iterator[Interface]:
     """The IPv6 addresses that a host's own variables of rc.conf give a card."""
-    name = f"ifconfig_{card.replace('.', '_')}"
+    name = f"ifconfig_{variable_name(card)}"
     for key, entry in host.rc.items():
         found = re.search(r"\binet6\s+([0-9a-fA-F:]+)", entry.value.value)
         if found is not None and (key == f"{name}_ipv6" or re.fullmatch(rf"{re.escape(name)}_alias\d+", key)):
